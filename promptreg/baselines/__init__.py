@@ -1,0 +1,1 @@
+"""Registration methods beside PromptReg; find them through `promptreg.registry`."""

@@ -1,0 +1,204 @@
+"""The configuration: closed pydantic models whose descriptions are the manual.
+
+Defaults live here and nowhere else; `config/config.yaml` and `workflow/schemas/` are generated from
+these models (`promptreg config`). This module imports no torch.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A closed, immutable part of the configuration: an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Misalign(Section):
+    """A known random affine put on every moving image, so that position alone cannot match."""
+
+    rotation_deg: float = Field(17.0, ge=0, le=180, description="largest rotation, degrees, either way")
+    scale: float = Field(1.25, ge=1, description="largest scaling factor; the smallest is its inverse")
+    shift: Fraction = Field(0.15, description="largest shift, as a fraction of the field of view")
+
+
+class Dataset(Section):
+    """One data set of the benchmark."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]+$", description="its name in results and tables")
+    reader: str = Field("manifest", description="registered reader (promptreg list datasets)")
+    path: str | None = Field(None, description="file or folder that the reader opens; the top-level `manifest` if absent")
+    dimension: Literal[2, 3] | None = Field(None, description="take only the 2D or only the 3D pairs")
+    limit: int | None = Field(None, ge=1, description="take only the first so many pairs")
+    misalign: Misalign | None = Field(None, description="put a known random affine on the moving images")
+
+
+class Views(Section):
+    """Marginalization transforms A_j of the moving image (Sec. 3.2); the first is always the identity."""
+
+    count: int = Field(5, ge=1, description="J, the number of views with the identity")
+    kind: Literal["flip", "rotation", "scaling", "random"] = Field(
+        "random", description="family of transforms; random draws a family for each view"
+    )
+    rotation_deg: float = Field(360.0, ge=0, le=360, description="rotations are drawn from 0 to this, degrees")
+    scale_min: float = Field(0.5, gt=0, description="smallest scaling factor")
+    scale_max: float = Field(2.5, gt=0, description="largest scaling factor")
+    block: int = Field(4, ge=1, description="views in one embedding store; more views add stores, old ones stay")
+
+
+class Embed(Section):
+    """Precomputed image embeddings."""
+
+    model: str = Field("weightfree", description="registered promptable model (promptreg list models)")
+    views: Views = Views()
+    dtype: Literal["float16", "float32"] = Field("float16", description="number type of the stored features")
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+
+
+class Prompts(Section):
+    """Where prompts Z_k^x are placed on the moving image."""
+
+    where: Literal["body", "inside", "outside"] = Field(
+        "body", description="uniform in the body mask, or inside or outside the moving labels (label-seeded)"
+    )
+    count: int = Field(8, ge=1, description="K, the number of prompts of a pair")
+    min_distance: Fraction = Field(0.08, description="least distance between two prompts, fraction of the longest side")
+    points: tuple[tuple[float, ...], ...] = Field(
+        (), description="points given by the user, world x, y(, z); they replace the sampled ones"
+    )
+
+
+class Newton(Section):
+    """The joint Gauss-Newton inversion of Eq. 1."""
+
+    iterations: int = Field(10, ge=1, description="most steps")
+    damping: float = Field(1e-3, gt=0, description="Levenberg factor, relative to the largest diagonal entry")
+    trust_cells: float = Field(2.0, gt=0, description="longest step, in feature cells")
+
+
+class Auxiliary(Section):
+    """Auxiliary prompts (Eq. 2). Lengths are fractions of the longest image side."""
+
+    enabled: bool = Field(True, description="place auxiliary prompts at all")
+    sigma: float = Field(0.10, ge=0, description="threshold sigma on the directed distances (20 px of 200)")
+    epsilon: float = Field(0.01, gt=0, description="step epsilon from the boundary into the region (2 px of 200)")
+    trigger: Literal["paper", "max"] = Field(
+        "paper", description="paper: |h_x - h_y| > sigma; max: max(h_x, h_y) > sigma"
+    )
+    align: Literal["none", "centroid", "similarity"] = Field(
+        "centroid", description="how R^x is brought into the fixed frame before the comparison"
+    )
+    max_points: int = Field(5, ge=1, description="S_max, most auxiliary points of one prompt")
+
+
+class Search(Section):
+    """Prompt searching (Sec. 3.1)."""
+
+    prompts: Prompts = Prompts()
+    start: Literal["same", "similarity", "local", "gated"] = Field(
+        "gated",
+        description="start map: none (same coordinate, the control), S, the local similarity L, or S gated by L",
+    )
+    affine_prior: bool = Field(
+        True, description="weigh start maps by a global affine from feature matches (not in the paper)"
+    )
+    prior_sigma: float = Field(0.15, gt=0, description="width of that prior, fraction of the longest side")
+    n_starts: int = Field(3, ge=1, description="peaks of the start map that are decoded")
+    eq1: Literal["peak", "gauss_newton", "two_step"] = Field("gauss_newton", description="inversion of Eq. 1")
+    newton: Newton = Newton()
+    auxiliary: Auxiliary = Auxiliary()
+
+
+class Marginalize(Section):
+    """Averages over views (Sec. 3.2) and the filters that reject doubtful pairs."""
+
+    views: int | None = Field(None, ge=1, description="use only the first so many views")
+    average: Literal["mean", "median"] = Field("mean", description="how the views' probabilities are combined")
+    cycle: bool = Field(True, description="reject a pair whose prompt, sent back, does not land in R^x")
+    area_ratio: float | None = Field(4.0, gt=1, description="reject beyond this ratio of areas, either way")
+    duplicate_iou: float | None = Field(0.8, gt=0, le=1, description="reject the later of two pairs that overlap more")
+
+
+class Fit(Section):
+    """From ROI pairs to a dense displacement field."""
+
+    parametrization: Literal["affine", "ffd", "svf", "ddf"] = Field(
+        "svf", description="affine, free-form B-spline, stationary velocity (diffeomorphic), or dense"
+    )
+    max_cells: int | None = Field(
+        None, ge=8, description="cells along the longest side of the working grid; 200 in 2D and 80 in 3D if absent"
+    )
+    levels: int = Field(3, ge=1, description="resolutions, coarse to fine")
+    iterations: int = Field(60, ge=1, description="optimizer steps at each level")
+    learning_rate: float = Field(0.5, gt=0, description="Adam step, voxels of the working grid")
+    control_cells: int = Field(6, ge=1, description="working cells between control points (ffd, svf)")
+    loss: Literal["dice", "sdf"] = Field("dice", description="per-ROI soft Dice or signed-distance loss")
+    regularization: Literal["bending", "diffusion"] = Field("bending", description="penalty on the field, in mm")
+    weight: float = Field(1.0, ge=0, description="weight of that penalty")
+    start: Literal["none", "translation", "affine"] = Field(
+        "affine", description="closed-form start from the ROI centroids (falls back to fewer parameters)"
+    )
+    image_term: Literal["none", "ncc", "mi"] = Field("none", description="image similarity added to the ROI term")
+    image_weight: float = Field(0.1, ge=0, description="its weight")
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+
+
+class Baselines(Section):
+    """Settings of the methods beside PromptReg; the defaults are the published ones."""
+
+    threads: int = Field(1, ge=1, description="threads of an external tool")
+    time_limit_s: int = Field(1800, ge=1, description="an external tool is stopped after so many seconds")
+    niftyreg_similarity: Literal["nmi", "ssd", "lncc", "mind"] = Field("nmi", description="measure of reg_f3d")
+    niftyreg_bending: float = Field(0.001, ge=0, description="bending energy weight of reg_f3d (-be)")
+    niftyreg_spacing: float = Field(5.0, gt=0, description="control point spacing of reg_f3d, voxels (-sx)")
+
+
+class Evaluate(Section):
+    """Measures."""
+
+    nsd_tolerance: float = Field(2.0, gt=0, description="tolerance of the normalized surface Dice, in world units")
+    hd_percentile: float = Field(95.0, gt=0, le=100, description="percentile of the Hausdorff distance")
+
+
+class Figures(Section):
+    """Pictures."""
+
+    gallery: int = Field(4, ge=0, description="pairs of each data set that are drawn with every method")
+    palette: str = Field("colorblind", description="seaborn palette")
+    format: Literal["png", "svg", "pdf"] = Field("png", description="file format of the figures")
+
+
+class Overrides(Section):
+    """A variant of PromptReg: what differs from the top-level sections."""
+
+    embed: dict[str, Any] = Field({}, description="changes to `embed`")
+    search: dict[str, Any] = Field({}, description="changes to `search`")
+    marginalize: dict[str, Any] = Field({}, description="changes to `marginalize`")
+    fit: dict[str, Any] = Field({}, description="changes to `fit`")
+
+
+class Config(Section):
+    """The whole benchmark."""
+
+    results_dir: str = Field("results", min_length=1, description="folder of all results")
+    manifest: str | None = Field(None, description="CSV of pairs for data sets that name no path")
+    seed: int = Field(0, ge=0, description="every random draw derives from it")
+    shard_size: int = Field(8, ge=1, description="pairs (or images) in one job")
+    datasets: tuple[Dataset, ...] = Field(min_length=1, description="data sets, in table order")
+    methods: tuple[str, ...] = Field(min_length=1, description="baselines and variants, in table order")
+    prealign: Literal["none", "centers", "mass"] = Field(
+        "mass", description="translation offered to every method: none (header frame), grid centres, body centroids"
+    )
+    embed: Embed = Embed()
+    search: Search = Search()
+    marginalize: Marginalize = Marginalize()
+    fit: Fit = Fit()
+    baselines: Baselines = Baselines()
+    evaluate: Evaluate = Evaluate()
+    figures: Figures = Figures()
+    variants: dict[str, Overrides] = Field({"promptreg": Overrides()}, description="PromptReg's variants by name")

@@ -1,0 +1,1 @@
+"""Readers of image pairs; find them through `promptreg.registry`."""

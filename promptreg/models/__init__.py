@@ -1,0 +1,1 @@
+"""Promptable segmentation models behind one contract; find them through `promptreg.registry`."""

@@ -1,0 +1,1 @@
+"""The workflow's stages: open stores, loop over pairs, call the science, write."""
