@@ -1,5 +1,6 @@
 """Every convention of coordinates lives here and nowhere else."""
 
+from promptreg.geometry.exchange import grid_from_sitk, sitk_from_array
 from promptreg.geometry.fields import (
     affine_to_ddf,
     exponentiate,
@@ -31,6 +32,7 @@ __all__ = [
     "cell_indices",
     "default_affine",
     "exponentiate",
+    "grid_from_sitk",
     "index_to_world",
     "inverse_transform_points",
     "jacobian_determinant",
@@ -38,6 +40,7 @@ __all__ = [
     "resample",
     "resized",
     "sample",
+    "sitk_from_array",
     "transform_points",
     "visibility",
     "voxel_to_ddf",
