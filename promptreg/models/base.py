@@ -34,3 +34,26 @@ class PromptableModel(Protocol):
         prompt without a positive point. The number M of candidates depends on P and labels only.
         """
         ...
+
+
+def check_prompts(points: Tensor, labels: Tensor, *, ndim: int, negative: bool = True) -> None:
+    """Raise ValueError unless `points` (B, P, ndim) and `labels` (B, P) are prompts that can be decoded.
+
+    `negative` says whether the model understands label 0.
+    """
+    if points.ndim != 3 or points.shape[-1] != ndim or labels.shape != points.shape[:-1]:
+        msg = (
+            f"prompts need points (B, P, {ndim}) and labels (B, P); "
+            f"got {tuple(points.shape)} and {tuple(labels.shape)}"
+        )
+        raise ValueError(msg)
+    if points.shape[1] == 0:
+        raise ValueError("empty prompt: give at least one positive point")
+    unknown = sorted(set(labels.unique().tolist()) - {-1, 0, 1})
+    if unknown:
+        raise ValueError(f"unknown point labels {unknown}: use 1 positive, 0 negative, -1 padding")
+    if not (labels == 1).any(dim=1).all():
+        rows = (~(labels == 1).any(dim=1)).nonzero().flatten().tolist()
+        raise ValueError(f"prompts {rows} have no positive point: label at least one point 1")
+    if not negative and (labels == 0).any():
+        raise ValueError("this model does not understand negative points (label 0): use positive points only")
