@@ -26,6 +26,7 @@ class ToyModel:
     threshold = 0.6
     sharpness = 12.0
     window = 0.7
+    contrast = 2.5
     context = 0.3
 
     def __init__(
@@ -43,8 +44,8 @@ class ToyModel:
             raise ValueError(f"this toy model takes {self.ndim[0]}D images, got {image.grid.ndim}D")
         data = image.data
         spatial = tuple(range(1, data.ndim))
-        spread = data.std(spatial, keepdim=True, correction=0).clamp_min(1e-6)
-        scales = [(data - data.mean(spatial, keepdim=True)) / spread]
+        centred = data - data.mean(spatial, keepdim=True)
+        scales = [self.contrast * centred / centred.abs().amax(spatial, keepdim=True).clamp_min(1e-6)]
         for step in (1, 2, 4):
             scales.append(_blur(scales[-1], step))
         fine = self._project(torch.cat(scales))
