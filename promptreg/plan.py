@@ -1,0 +1,355 @@
+"""What must be made for a configuration: pairs, shards, stores, and the job that makes each.
+
+The workflow asks this module for everything that its rules cannot say as plain text. Planning lists
+data sets cheaply and reads no pixels; imports no torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from math import ceil
+from typing import Any
+
+from promptreg.checkpoints import status as checkpoint_status
+from promptreg.config import Config, Dataset
+from promptreg.datasets.base import DatasetReader, PairSpec
+from promptreg.provenance import code_digest
+from promptreg.registry import BASELINES, find
+from promptreg.settings import ConfigError, Variant, load, variant
+
+MISALIGNED = "_misaligned"
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """One image to prepare: its id, the reader's id, whether it is misaligned and whether it ever moves."""
+
+    image: str
+    source: str
+    misaligned: bool
+    moves: bool
+
+
+class DatasetPlan:
+    """Pairs and images of one data set, and how they fall into shards.
+
+    Shards follow the order of first appearance, so a pair appended to a data set leaves all full
+    shards as they are.
+    """
+
+    def __init__(self, spec: Dataset, manifest: str | None, shard_size: int) -> None:
+        self.spec = spec
+        self.path = spec.path or (manifest if spec.reader == "manifest" else None)
+        self._size = shard_size
+
+    @cached_property
+    def reader(self) -> DatasetReader:
+        """The opened data set."""
+        try:
+            return find("dataset", self.spec.reader).load()(self.path)
+        except (ValueError, OSError) as error:
+            msg = f"data set '{self.spec.name}': {error}"
+            raise ConfigError(msg) from None
+
+    @cached_property
+    def pairs(self) -> list[PairSpec]:
+        """All pairs, each followed by its misaligned twin where one is asked for."""
+        try:
+            listed = self.reader.pairs()
+        except (ValueError, OSError) as error:
+            msg = f"data set '{self.spec.name}': {error}"
+            raise ConfigError(msg) from None
+        kept = [one for one in listed if self.spec.dimension in (None, one.dimension)][: self.spec.limit]
+        if not kept:
+            msg = f"data set '{self.spec.name}': no pair left; {len(listed)} listed, dimension={self.spec.dimension}"
+            raise ConfigError(msg)
+        if self.spec.misalign is None:
+            return kept
+        return [twin for one in kept for twin in (one, _twin(one))]
+
+    @cached_property
+    def images(self) -> list[ImageSpec]:
+        """Every image of the pairs once, in order of first appearance."""
+        moving = {pair.moving for pair in self.pairs}
+        order = dict.fromkeys(name for pair in self.pairs for name in (pair.moving, pair.fixed))
+        return [
+            ImageSpec(name, name.removesuffix(MISALIGNED), name.endswith(MISALIGNED), name in moving) for name in order
+        ]
+
+    def image_shard(self, image: str) -> str:
+        """The shard that holds an image."""
+        return f"{self._position[image] // self._size:03d}"
+
+    @cached_property
+    def _position(self) -> dict[str, int]:
+        return {one.image: number for number, one in enumerate(self.images)}
+
+    def shards(self) -> list[str]:
+        """Names of the pair shards."""
+        return [f"{number:03d}" for number in range(ceil(len(self.pairs) / self._size))]
+
+    def in_shard(self, shard: str) -> list[PairSpec]:
+        """The pairs of a shard."""
+        return self.pairs[int(shard) * self._size : (int(shard) + 1) * self._size]
+
+    def images_in(self, shard: str) -> list[ImageSpec]:
+        """The images of an image shard."""
+        return self.images[int(shard) * self._size : (int(shard) + 1) * self._size]
+
+
+class Plan:
+    """All stores of a benchmark, and the parameters of the job behind each."""
+
+    def __init__(self, raw: Mapping[str, Any]) -> None:
+        self.config: Config = load(raw)
+        self.root = self.config.results_dir
+        self.datasets = {
+            spec.name: DatasetPlan(spec, self.config.manifest, self.config.shard_size) for spec in self.config.datasets
+        }
+        chosen = [name for name in self.config.methods if name not in BASELINES]
+        self.variants = {name: variant(self.config, name) for name in chosen}
+        encoders, views = _Labels(), _Labels()
+        searches, marginals = _Labels(), _Labels()
+        self.encoder_of, self.views_of, self.search_of, self.marginal_of = {}, {}, {}, {}
+        for name, one in self.variants.items():
+            encoder = encoders.label(one.embed.model, one.embed.model_dump(exclude={"views"}))
+            block = views.label(one.embed.views.kind, one.embed.views.model_dump(exclude={"count"}))
+            search = searches.label(name, [encoder, block, one.embed.views.count, one.search.model_dump()])
+            self.encoder_of.setdefault(encoder, one)
+            self.views_of[name] = (encoder, block)
+            self.search_of[name] = search
+            self.marginal_of[name] = marginals.label(name, [search, one.marginalize.model_dump()])
+
+    def images_job(self, dataset: str, shard: str) -> str:
+        """Read and check the images of a shard."""
+        plan = self.datasets[dataset]
+        images = [
+            {"image": one.image, "source": one.source, "misaligned": one.misaligned, "stamp": plan.reader.stamp(one.source)}
+            for one in plan.images_in(shard)
+        ]
+        return self._job("images", dataset=self._dataset(dataset), images=images, seed=self.config.seed)
+
+    def pairs_job(self, dataset: str, shard: str) -> str:
+        """Check the pairs of a shard, read their annotations, pre-align them."""
+        plan = self.datasets[dataset]
+        stamps = {
+            reference: plan.reader.stamp(reference)
+            for one in plan.in_shard(shard)
+            for reference in one.annotations.values()
+        }
+        return self._job(
+            "pairs",
+            dataset=self._dataset(dataset),
+            pairs=[asdict(one) for one in plan.in_shard(shard)],
+            stamps=stamps,
+            prealign=self.config.prealign,
+            seed=self.config.seed,
+        )
+
+    def embed_job(self, encoder: str, dataset: str, shard: str, views: str) -> str:
+        """Embed one block of views of the images of a shard."""
+        embed = self._embed_of(encoder, views)
+        block = int(views.rpartition("-")[2]) if "-" in views else 0
+        first, last = (0, 1) if block == 0 else (1 + (block - 1) * embed.views.block, 1 + block * embed.views.block)
+        images = [one.image for one in self.datasets[dataset].images_in(shard) if one.moves or block == 0]
+        settings = embed.model_dump(exclude={"views"} if block == 0 else {"views": {"count"}})
+        return self._job(
+            "embed",
+            _module_of("model", embed.model),
+            embed=settings,
+            first=first,
+            last=last,
+            images=images,
+            dataset=dataset,
+            seed=self.config.seed,
+            weights=_weights(embed.model),
+        )
+
+    def search_job(self, search: str, dataset: str, shard: str) -> str:
+        """Search the corresponding prompts of the pairs of a shard."""
+        one = self._searching(search)
+        return self._job(
+            "search",
+            _module_of("model", one.embed.model),
+            search=one.search.model_dump(),
+            model=one.embed.model,
+            device=one.embed.device,
+            views=one.embed.views.count,
+            dataset=dataset,
+            pairs=[pair.pair for pair in self.datasets[dataset].in_shard(shard)],
+            seed=self.config.seed,
+            weights=_weights(one.embed.model),
+        )
+
+    def marginalize_job(self, marginal: str) -> str:
+        """Average over views, and judge."""
+        name = next(name for name, label in self.marginal_of.items() if label == marginal)
+        return self._job("marginalize", marginalize=self.variants[name].marginalize.model_dump())
+
+    def fit_job(self, name: str) -> str:
+        """Fit the fields of a variant."""
+        return self._job("fit", fit=self.variants[name].fit.model_dump())
+
+    def baseline_job(self, method: str) -> str:
+        """Register the pairs of a shard with a method beside PromptReg."""
+        return self._job(
+            "baseline", _module_of("method", method), method=method, settings=self.config.baselines.model_dump()
+        )
+
+    def evaluate_job(self, method: str, dataset: str) -> str:
+        """Measure the fields of one method."""
+        return self._job(
+            "evaluate",
+            method=method if method in BASELINES else "promptreg",
+            variant=method,
+            dataset=dataset,
+            evaluate=self.config.evaluate.model_dump(),
+        )
+
+    def summary_job(self, stage: str) -> str:
+        """Tables, figures or the report over everything."""
+        settings = {
+            "methods": list(self.config.methods),
+            "datasets": list(self.datasets),
+            "prealign": self.config.prealign,
+            "seed": self.config.seed,
+            "figures": self.config.figures.model_dump(),
+        }
+        return self._job(stage, **settings)
+
+    def image_stores(self, dataset: str, pairs: Iterable[PairSpec]) -> list[str]:
+        """Image stores that hold both images of the pairs."""
+        plan = self.datasets[dataset]
+        shards = {plan.image_shard(image) for pair in pairs for image in (pair.moving, pair.fixed)}
+        return [f"{self.root}/images/{dataset}/{shard}.zarr" for shard in sorted(shards)]
+
+    def shard_images(self, dataset: str, shard: str) -> list[str]:
+        """Image stores that a shard of pairs needs."""
+        return self.image_stores(dataset, self.datasets[dataset].in_shard(shard))
+
+    def embeddings(self, search: str, dataset: str, shard: str) -> list[str]:
+        """Embedding stores that a shard of pairs needs: one view of the fixed images, all of the moving ones."""
+        one = self._searching(search)
+        encoder, views = self.views_of[one.name]
+        plan = self.datasets[dataset]
+        blocks = ceil((one.embed.views.count - 1) / one.embed.views.block)
+        needed: set[tuple[str, str]] = set()
+        for pair in plan.in_shard(shard):
+            needed |= {(plan.image_shard(image), "identity") for image in (pair.moving, pair.fixed)}
+            needed |= {(plan.image_shard(pair.moving), f"{views}-{number + 1}") for number in range(blocks)}
+        return [f"{self.root}/embeddings/{encoder}/{dataset}/{image}/{view}.zarr" for image, view in sorted(needed)]
+
+    def shard_files(self, pattern: str) -> list[str]:
+        """Expand `pattern` over every method, data set and shard."""
+        return [
+            pattern.format(root=self.root, method=method, dataset=dataset, shard=shard)
+            for method in self.config.methods
+            for dataset, plan in self.datasets.items()
+            for shard in plan.shards()
+        ]
+
+    @cached_property
+    def gallery(self) -> dict[str, list[PairSpec]]:
+        """Pairs of each data set that are drawn: the groups take turns until the gallery is full."""
+        chosen = {}
+        for dataset, plan in self.datasets.items():
+            groups: dict[str, list[PairSpec]] = {}
+            for pair in plan.pairs:
+                groups.setdefault(pair.group, []).append(pair)
+            turns = [group[turn] for turn in range(len(plan.pairs)) for group in groups.values() if turn < len(group)]
+            chosen[dataset] = turns[: self.config.figures.gallery]
+        return chosen
+
+    def gallery_files(self, pattern: str) -> list[str]:
+        """Expand `pattern` over every drawn pair."""
+        return [
+            pattern.format(root=self.root, dataset=dataset, pair=pair.pair)
+            for dataset, pairs in self.gallery.items()
+            for pair in pairs
+        ]
+
+    def gallery_inputs(self, dataset: str, pair: str) -> list[str]:
+        """All stores that the pictures of a pair are drawn from."""
+        plan = self.datasets[dataset]
+        position = next(number for number, one in enumerate(plan.pairs) if one.pair == pair)
+        shard = f"{position // self.config.shard_size:03d}"
+        root = self.root
+        stores = [f"{root}/pairs/{dataset}/{shard}.zarr", *self.image_stores(dataset, [plan.pairs[position]])]
+        stores += [f"{root}/ddf/{method}/{dataset}/{shard}.zarr" for method in self.config.methods]
+        return stores + [f"{root}/correspondences/{self.marginal_of[name]}/{dataset}/{shard}.zarr" for name in self.shown]
+
+    @property
+    def shown(self) -> list[str]:
+        """The variant whose prompts and ROIs are drawn: the one called promptreg, or else the last."""
+        names = list(self.variants)
+        return [] if not names else ["promptreg" if "promptreg" in names else names[-1]]
+
+    def gallery_job(self, dataset: str, pair: str) -> str:
+        """Draw the pictures of one pair."""
+        return self._job(
+            "gallery",
+            pair=pair,
+            dataset=dataset,
+            methods=list(self.config.methods),
+            shown=self.shown[0] if self.shown else None,
+            figures=self.config.figures.model_dump(),
+        )
+
+    def _job(self, stage: str, *modules: str, **parameters: Any) -> str:
+        """Everything that decides a job's result, as one line of JSON; Snakemake reruns the job when it changes."""
+        code = code_digest(f"promptreg.stages.{stage}", *modules)
+        return json.dumps({**parameters, "code": code}, sort_keys=True)
+
+    def _dataset(self, name: str) -> dict[str, Any]:
+        plan = self.datasets[name]
+        misalign = plan.spec.misalign.model_dump() if plan.spec.misalign else None
+        return {"name": name, "reader": plan.spec.reader, "path": plan.path, "misalign": misalign}
+
+    def _embed_of(self, encoder: str, views: str) -> Any:
+        kind = views.rpartition("-")[0]
+        for name, labels in self.views_of.items():
+            if labels == (encoder, kind) or (views == "identity" and labels[0] == encoder):
+                return self.variants[name].embed
+        msg = f"no variant uses embeddings of {encoder}, {views}"
+        raise ConfigError(msg)
+
+    def _searching(self, search: str) -> Variant:
+        return next(self.variants[name] for name, label in self.search_of.items() if label == search)
+
+
+class _Labels:
+    """Readable, distinct names for distinct settings: equal settings share the first name given."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+
+    def label(self, wish: str, settings: Any) -> str:
+        key = json.dumps(settings, sort_keys=True)
+        if key not in self._names:
+            taken = set(self._names.values())
+            options = [wish, *(f"{wish}_{number}" for number in range(2, 2 + len(taken) + 1))]
+            self._names[key] = next(one for one in options if one not in taken)
+        return self._names[key]
+
+
+def _twin(pair: PairSpec) -> PairSpec:
+    return replace(
+        pair,
+        pair=f"{pair.pair}{MISALIGNED}",
+        moving=f"{pair.moving}{MISALIGNED}",
+        group=f"{pair.group}, misaligned",
+    )
+
+
+def _module_of(kind: str, name: str) -> str:
+    return find(kind, name).target.partition(":")[0]
+
+
+def _weights(model: str) -> str:
+    checkpoint = find("model", model).checkpoint
+    if checkpoint is None:
+        return "none"
+    return "present" if checkpoint_status(checkpoint)[0] else "absent"

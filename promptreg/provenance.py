@@ -1,0 +1,115 @@
+"""What a result was made from: code digests, signatures, versions. Imports no torch."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+# Their content reaches a stage through its parameters, so a changed word in them is not a changed stage.
+_NOT_CODE = {"promptreg.config", "promptreg.registry", "promptreg.provenance", "promptreg"}
+_RECORDED = ("promptreg", "torch", "numpy", "scipy", "monai", "zarr", "snakemake")
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What identifies a store: its kind, its parameters, the digests of its inputs and of the code."""
+
+    kind: str
+    params: dict[str, Any]
+    inputs: dict[str, str] = field(default_factory=dict)
+    code: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Hexadecimal SHA-256 over all of it."""
+        return fingerprint(asdict(self))
+
+
+def fingerprint(value: Any) -> str:
+    """Return the hexadecimal SHA-256 of a JSON-serializable value, independent of key order."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Return the installed versions of the packages that decide about numbers."""
+    return {name: importlib.metadata.version(name) for name in _RECORDED if _installed(name)}
+
+
+def code_digest(*modules: str) -> str:
+    """Return a short digest of modules and all that they import from this package.
+
+    The parsed syntax tree is hashed without docstrings, so comments, formatting and documentation change
+    nothing, and a changed constant does.
+    """
+    closure = sorted(_closure(modules))
+    joined = "\n".join(f"{name} {_module_digest(name)}" for name in closure)
+    return hashlib.sha256(joined.encode()).hexdigest()[:16]
+
+
+def _installed(name: str) -> bool:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _closure(modules: Iterable[str]) -> set[str]:
+    seen: set[str] = set()
+    todo = list(modules)
+    while todo:
+        name = todo.pop()
+        if name in seen or name in _NOT_CODE:
+            continue
+        seen.add(name)
+        todo += _imports(name)
+    return seen
+
+
+@cache
+def _source(name: str) -> ast.Module:
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        msg = f"module {name} not found"
+        raise ValueError(msg)
+    return ast.parse(Path(spec.origin).read_text())
+
+
+@cache
+def _imports(name: str) -> tuple[str, ...]:
+    found: list[str] = []
+    for node in ast.walk(_source(name)):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.append(node.module)
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+    return tuple(one for one in dict.fromkeys(found) if one.startswith("promptreg.") and _is_module(one))
+
+
+@cache
+def _is_module(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+@cache
+def _module_digest(name: str) -> str:
+    tree = _source(name)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()

@@ -1,0 +1,36 @@
+"""Let a workflow that was killed start again: clear the locks that no living run holds.
+
+Snakemake's lock files outlive a killed process. Every run therefore keeps a kernel lock, which the
+kernel drops with the process, on a file beside them: whoever gets it exclusively is alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+
+_held: list[int] = []
+
+
+def clear_stale_locks(folder: str | Path = ".snakemake") -> bool:
+    """Remove the lock files of dead runs in `folder`; return whether this process is the only run alive.
+
+    A shared lock is then held until the process ends. Where another run is alive nothing is removed,
+    and Snakemake's own lock decides.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder / "promptreg.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    _held.append(descriptor)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    for lock in (folder / "locks").glob("*.lock"):
+        lock.unlink(missing_ok=True)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return True
