@@ -37,58 +37,102 @@ def voxel_to_ddf(voxel: Tensor, working: Grid, grid: Grid, *, then: np.ndarray |
     """
     linear = torch.as_tensor(working.affine[:-1, :-1], dtype=voxel.dtype, device=voxel.device)
     world = torch.einsum("ij,j...->i...", linear, voxel)
-    displacement = resample(world, working, grid, padding="border").cpu()
-    points = world_coordinates(grid).double()
-    moved = points + displacement.movedim(0, -1).double()
-    if then is not None:
-        moved = apply_affine(then, moved)
-    return Ddf((moved - points).movedim(-1, 0).float(), grid)
+    displacement = resample(*_one_cell_wider(world, working), grid, padding="border").cpu()
+    ddf = Ddf(displacement.float(), grid)
+    return ddf if then is None else followed_by(ddf, then)
+
+
+def followed_by(ddf: Ddf, matrix: np.ndarray) -> Ddf:
+    """Return the canonical field of `ddf` and then the homogeneous world map `matrix`."""
+    points = world_coordinates(ddf.grid, ddf.displacement.device).double()
+    moved = apply_affine(matrix, points + ddf.displacement.movedim(0, -1).double())
+    return Ddf((moved - points).movedim(-1, 0).float(), ddf.grid)
+
+
+def _one_cell_wider(field: Tensor, grid: Grid) -> tuple[Tensor, Grid]:
+    """Extrapolate `field` (C, *shape) linearly by one cell on every side.
+
+    A finer grid over the same field of view reaches half a cell beyond the outermost cell centres.
+    """
+    for axis in range(1, field.ndim):
+        n = field.shape[axis]
+        first, second = field.narrow(axis, 0, 1), field.narrow(axis, min(1, n - 1), 1)
+        last, before = field.narrow(axis, n - 1, 1), field.narrow(axis, max(n - 2, 0), 1)
+        field = torch.cat([2 * first - second, field, 2 * last - before], dim=axis)
+    shift = np.eye(grid.ndim + 1)
+    shift[:-1, -1] = -1
+    return field, Grid(tuple(field.shape[1:]), grid.affine @ shift, grid.unit)
 
 
 def transform_points(ddf: Ddf, points: Tensor) -> Tensor:
-    """Map fixed world points (N, ndim) to the moving world, (N, ndim); linear inside, nearest edge outside."""
-    index = world_to_index(ddf.grid, points)
-    return points + sample(ddf.displacement.to(points.dtype), index, padding="border").T
+    """Map fixed world points (N, ndim) to the moving world, (N, ndim).
 
-
-def inverse_transform_points(ddf: Ddf, points: Tensor, *, iterations: int = 50, tolerance: float = 1e-4) -> Tensor:
-    """Map moving world points (N, ndim) to the fixed world by fixed-point iteration; (N, ndim).
-
-    Starts from the field's mean translation; each step adds the residual of the forward map.
+    The displacement is interpolated linearly inside the grid; outside, that of the nearest edge holds.
     """
-    guess = points - ddf.displacement.flatten(1).mean(1).to(points)
+    index = world_to_index(ddf.grid, points)
+    return points + sample(ddf.displacement.to(points), index, padding="border").T
+
+
+def inverse_transform_points(
+    ddf: Ddf, points: Tensor, *, iterations: int = 50, tolerance: float = 1e-4
+) -> Tensor:
+    """Map moving world points (N, ndim) to the fixed world, (N, ndim).
+
+    Starts from the inverse of the field's affine part, then adds the residual of the forward map,
+    carried back by that same affine, until it is below `tolerance` (world units): a quasi-Newton
+    iteration that large rotations do not disturb.
+    """
+    affine = _affine_part(ddf)
+    inverse = np.linalg.pinv(affine[:-1, :-1])
+    back = torch.as_tensor(inverse, dtype=points.dtype, device=points.device)
+    guess = (points - torch.as_tensor(affine[:-1, -1]).to(points)) @ back.T
     for _ in range(iterations):
         residual = points - transform_points(ddf, guess)
-        guess = guess + residual
-        if residual.abs().max() < tolerance:
+        guess = guess + residual @ back.T
+        if residual.numel() == 0 or residual.abs().max() < tolerance:
             break
     return guess
 
 
-def warp(data: Tensor, moving_grid: Grid, ddf: Ddf, *, mode: str = "bilinear", padding: str = "zeros") -> Tensor:
-    """Pull `data` (C, *moving_grid.shape) onto the fixed grid through the canonical field, in one sampling."""
-    moved = world_coordinates(ddf.grid).double() + ddf.displacement.movedim(0, -1).double()
-    return sample(data, world_to_index(moving_grid, moved).float(), mode, padding)
+def _affine_part(ddf: Ddf) -> np.ndarray:
+    """Least-squares affine world map, fixed to moving, of at most about 20,000 cells."""
+    step = max(round((np.prod(ddf.grid.shape) / 20_000) ** (1 / ddf.grid.ndim)), 1)
+    every = tuple(slice(None, None, step if n > 4 * step else 1) for n in ddf.grid.shape)
+    world = world_coordinates(ddf.grid)[every].double().reshape(-1, ddf.grid.ndim)
+    shift = ddf.displacement[(slice(None), *every)].cpu().double().flatten(1).T
+    center = world.mean(0)
+    design = torch.cat([world - center, torch.ones(len(world), 1, dtype=torch.float64)], dim=1)
+    slope = torch.linalg.pinv(design) @ shift
+    affine = np.eye(ddf.grid.ndim + 1)
+    affine[:-1, :-1] += slope[:-1].T.numpy()
+    affine[:-1, -1] = (slope[-1] - slope[:-1].T @ center).numpy()
+    return affine
+
+
+def warp(
+    data: Tensor, moving_grid: Grid, ddf: Ddf, *, mode: str = "bilinear", padding: str = "zeros"
+) -> Tensor:
+    """Pull `data` (C, *moving_grid.shape) onto the fixed grid in one sampling; (C, *ddf.grid.shape)."""
+    world = world_coordinates(ddf.grid, ddf.displacement.device).double()
+    moved = world + ddf.displacement.movedim(0, -1).double()
+    return sample(data, world_to_index(moving_grid, moved), mode, padding)
 
 
 def jacobian_determinant(ddf: Ddf) -> Tensor:
-    """Return det(I + du/dp) in world coordinates at every cell, (*shape); central differences, one-sided at edges."""
-    linear = torch.as_tensor(np.linalg.inv(ddf.grid.affine[:-1, :-1]), dtype=torch.float64)
+    """Return det(I + du/dp) in world coordinates at every cell, (*shape) float64.
+
+    Central differences, one-sided at the edges; an axis of one cell has no gradient.
+    """
     displacement = ddf.displacement.double()
-    rows = []
-    for component in displacement:
-        gradient = torch.gradient(component) if min(component.shape) > 1 else _thin_gradient(component)
-        rows.append(torch.einsum("a...,aj->j...", torch.stack(list(gradient)), linear))
-    jacobian = torch.stack(rows).movedim((0, 1), (-2, -1))
-    return torch.linalg.det(jacobian + torch.eye(ddf.grid.ndim, dtype=torch.float64))
+    to_index = torch.as_tensor(np.linalg.inv(ddf.grid.affine[:-1, :-1])).to(displacement)
+    gradients = torch.stack([_gradient(displacement, axis) for axis in range(1, displacement.ndim)])
+    jacobian = torch.einsum("ai...,aj->...ij", gradients, to_index)
+    return torch.linalg.det(jacobian + torch.eye(ddf.grid.ndim).to(displacement))
 
 
-def _thin_gradient(component: Tensor) -> list[Tensor]:
-    """Gradient along every axis, zero along an axis of one cell."""
-    return [
-        torch.gradient(component, dim=axis)[0] if n > 1 else torch.zeros_like(component)
-        for axis, n in enumerate(component.shape)
-    ]
+def _gradient(field: Tensor, axis: int) -> Tensor:
+    """Derivative of `field` along one axis, per cell; zero along an axis of one cell."""
+    return torch.gradient(field, dim=axis)[0] if field.shape[axis] > 1 else torch.zeros_like(field)
 
 
 def exponentiate(velocity: Tensor, *, steps: int = 6) -> Tensor:
