@@ -1,0 +1,114 @@
+"""Where prompts are placed on the moving image: regions, random points, the user's own points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from promptreg.body import body_mask
+from promptreg.geometry import apply_affine, world_to_index
+from promptreg.types import Grid, Image
+
+__all__ = ["body_mask", "check_points", "prompt_region", "sample_prompts"]
+
+MARGIN = 0.03
+MAX_CANDIDATES = 100_000
+RELAXATION = 0.8
+
+
+def prompt_region(
+    image: Image, labels: np.ndarray | None = None, where: Literal["body", "inside", "outside"] = "body"
+) -> Tensor:
+    """Return (*shape) bool, where prompts may lie: the body, inside its labels, or the body outside of them.
+
+    `labels` (*shape) int is the moving label map, 0 for unlabelled; "body" does not read it. Raises
+    ValueError when labels are needed and are absent, empty, or of another shape.
+    """
+    if where == "body":
+        return body_mask(image)
+    name = image.name or "the moving image"
+    if labels is None or not np.any(labels):
+        state = "has no labels" if labels is None else "has an empty label map"
+        msg = f"prompts.where is '{where}', but {name} {state}: provide moving labels, or use 'body'"
+        raise ValueError(msg)
+    if labels.shape != image.grid.shape:
+        msg = (
+            f"the labels of {name} have shape {labels.shape}, expected that of the image, {image.grid.shape}"
+        )
+        raise ValueError(msg)
+    inside = torch.as_tensor(labels != 0, device=image.data.device)
+    return inside if where == "inside" else body_mask(image) & ~inside
+
+
+def sample_prompts(image: Image, region: Tensor, *, count: int, min_distance: float, seed: int) -> Tensor:
+    """Draw `count` world points (count, ndim) float64 uniformly from the cells of `region` (*shape) bool.
+
+    Two points are at least `min_distance` apart, a fraction of the image's longest side; where the
+    region holds no further such point, the distance shrinks step by step for those that follow, and
+    where it has fewer cells than prompts, cells repeat. Cells within 3 % of the edge are left out
+    if others remain. The first points of a larger draw are those of a smaller one with the same
+    seed. Raises ValueError for an empty region.
+    """
+    cells = _candidates(region.cpu().numpy(), seed)
+    if not len(cells):
+        name = image.name or "the moving image"
+        msg = f"no cell of {name} lies in the region for prompts: check prompts.where and the labels"
+        raise ValueError(msg)
+    world = apply_affine(image.grid.affine, torch.as_tensor(cells, dtype=torch.float64))
+    chosen = _spread(world.numpy(), count, min_distance * float(image.grid.extent.max()))
+    return world[chosen]
+
+
+def check_points(points: Sequence[Sequence[float]] | Tensor, grid: Grid) -> Tensor:
+    """Return the user's world points as (K, ndim) float64; ValueError naming one that is not in the image."""
+    for number, point in enumerate(points):
+        if len(point) != grid.ndim:
+            expected = "x, y" if grid.ndim == 2 else "x, y, z"
+            msg = f"prompt {number} has {len(point)} coordinates, expected {grid.ndim} ({expected})"
+            raise ValueError(msg)
+    world = torch.as_tensor(points, dtype=torch.float64).reshape(-1, grid.ndim)
+    index = world_to_index(grid, world)
+    upper = torch.tensor(grid.shape, dtype=torch.float64) - 1
+    outside = ~((index >= -0.5) & (index <= upper + 0.5)).all(1)
+    if outside.any():
+        number = int(outside.nonzero()[0])
+        msg = (
+            f"prompt {number} at world {world[number].tolist()} {grid.unit} lies outside the moving image: "
+            f"its index is {[round(value, 1) for value in index[number].tolist()]}, the image has indices from "
+            f"{[0] * grid.ndim} to {[int(n) for n in upper]} ({'y, x' if grid.ndim == 2 else 'z, y, x'})"
+        )
+        raise ValueError(msg)
+    return world
+
+
+def _candidates(region: np.ndarray, seed: int) -> np.ndarray:
+    """(n, ndim) index points of the region, shuffled, without those near the edge if others remain."""
+    interior = np.zeros_like(region)
+    margins = [int(np.ceil(MARGIN * n)) if n > 4 else 0 for n in region.shape]
+    interior[tuple(slice(m, n - m) for m, n in zip(margins, region.shape, strict=True))] = True
+    kept = region & interior
+    cells = np.flatnonzero(kept if kept.any() else region)
+    order = np.random.default_rng(seed).permutation(len(cells))[:MAX_CANDIDATES]
+    return np.stack(np.unravel_index(cells[order], region.shape), axis=1)
+
+
+def _spread(points: np.ndarray, count: int, distance: float) -> list[int]:
+    """Indices of `count` points (n, ndim), each the first that lies `distance` from all chosen before it."""
+    nearest = np.full(len(points), np.inf)
+    chosen: list[int] = []
+    while len(chosen) < count:
+        if nearest.max() < 0:
+            nearest[:] = np.inf
+        far = nearest >= distance
+        if not far.any():
+            distance *= RELAXATION
+            continue
+        index = int(far.argmax())
+        chosen.append(index)
+        nearest = np.minimum(nearest, np.linalg.norm(points - points[index], axis=1))
+        nearest[index] = -1
+    return chosen
