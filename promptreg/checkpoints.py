@@ -1,0 +1,165 @@
+"""Weight files: what is known of them, where they lie, how they get there, whether they are intact.
+
+The table is `config/checkpoints.tsv`; files lie in the folder that PROMPTREG_CACHE names
+(`~/.cache/promptreg` if unset). Nothing is downloaded unless `fetch` is called. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+TABLE_VARIABLE = "PROMPTREG_CHECKPOINTS_TABLE"
+CACHE_VARIABLE = "PROMPTREG_CACHE"
+
+
+class CheckpointUnavailable(RuntimeError):  # noqa: N818 - a state of the world, not a fault of the program
+    """A weight file is absent or incomplete; the message says how to get it."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One row of the table; `n_bytes` and `sha256` are those of the published file."""
+
+    name: str
+    file: str
+    url: str
+    n_bytes: int
+    sha256: str
+    licence: str
+    trained_on: str
+
+
+def table() -> dict[str, Checkpoint]:
+    """Read every known checkpoint, by name; FileNotFoundError if the table itself is not found."""
+    with table_path().open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream, delimiter="\t"))
+    return {row["name"]: _checkpoint(row) for row in rows}
+
+
+def table_path() -> Path:
+    """Return where the table lies: $PROMPTREG_CHECKPOINTS_TABLE, the checkout, or the working directory."""
+    if TABLE_VARIABLE in os.environ:
+        candidates = [Path(os.environ[TABLE_VARIABLE])]
+    else:
+        roots = (Path(__file__).resolve().parents[1], Path.cwd())
+        candidates = [root / "config" / "checkpoints.tsv" for root in roots]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    looked = " and ".join(str(candidate) for candidate in candidates)
+    raise FileNotFoundError(
+        f"no checkpoint table: looked at {looked}; set {TABLE_VARIABLE} to the path of checkpoints.tsv"
+    )
+
+
+def find(name: str) -> Checkpoint:
+    """Return the row of a checkpoint; ValueError with the known names if absent."""
+    known = table()
+    if name not in known:
+        raise ValueError(f"unknown checkpoint '{name}': {table_path()} has {', '.join(known)}")
+    return known[name]
+
+
+def cache_dir() -> Path:
+    """Return the folder of weight files."""
+    return Path(os.environ.get(CACHE_VARIABLE, "~/.cache/promptreg")).expanduser()
+
+
+def path(name: str) -> Path:
+    """Return where the file of a checkpoint lies once it is there."""
+    return cache_dir() / find(name).file
+
+
+def status(name: str) -> tuple[bool, str]:
+    """Say whether a checkpoint is there and complete, and why not; looks at its size only."""
+    expected, file = find(name), path(name)
+    if not file.is_file():
+        return False, f"{file} is absent; {_remedy(name)}"
+    found = file.stat().st_size
+    if found != expected.n_bytes:
+        return (
+            False,
+            f"{file} has {found} bytes, expected {expected.n_bytes}; delete it, then {_remedy(name)}",
+        )
+    return True, f"{file} is present"
+
+
+def fetch(name: str) -> Path:
+    """Download a checkpoint unless it is there, check its hash, and return its path.
+
+    Raises CheckpointUnavailable where the download fails and ValueError on a wrong hash.
+    """
+    import pooch
+
+    row = find(name)
+    if status(name)[0]:
+        return verify(name)
+    try:
+        pooch.retrieve(row.url, known_hash=f"sha256:{row.sha256}", fname=row.file, path=cache_dir())
+    except OSError as error:
+        raise CheckpointUnavailable(f"cannot download {row.url}: {error}; {_remedy(name)}") from error
+    return verify(name)
+
+
+def verify(name: str) -> Path:
+    """Check the hash of a checkpoint's file and return its path.
+
+    A file is hashed once in a process, again only when its size or time changes. Raises
+    CheckpointUnavailable if it is absent or incomplete and ValueError on a wrong hash.
+    """
+    present, reason = status(name)
+    if not present:
+        raise CheckpointUnavailable(f"checkpoint '{name}': {reason}")
+    expected, file = find(name).sha256, path(name)
+    stat = file.stat()
+    found = _sha256(file, stat.st_size, stat.st_mtime_ns)
+    if found != expected:
+        raise ValueError(
+            f"{file} is not the published '{name}': its sha256 is {found}, expected {expected}; "
+            f"delete it, then {_remedy(name)}"
+        )
+    return file
+
+
+def load_state_dict(name: str) -> dict[str, Tensor]:
+    """Verify a checkpoint and read its tensors onto the CPU; runs no code from the file."""
+    import torch
+
+    return torch.load(verify(name), map_location="cpu", weights_only=True)
+
+
+def _checkpoint(row: dict[str, Any]) -> Checkpoint:
+    """Turn one line of the table into a row; ValueError naming the line's checkpoint if it is malformed."""
+    try:
+        n_bytes = int(row.pop("bytes"))
+        return Checkpoint(n_bytes=n_bytes, **row)
+    except (KeyError, TypeError, ValueError) as error:
+        columns = "name, file, url, bytes, sha256, licence, trained_on"
+        raise ValueError(
+            f"{table_path()}, row '{row.get('name')}': expected columns {columns} ({error})"
+        ) from error
+
+
+def _remedy(name: str) -> str:
+    """Say how a user gets the file."""
+    row = find(name)
+    return (
+        f"run `promptreg fetch {name}`, or download {row.url} elsewhere and put it in {cache_dir()} "
+        f"({CACHE_VARIABLE} names another folder)"
+    )
+
+
+@functools.lru_cache
+def _sha256(file: Path, n_bytes: int, modified_ns: int) -> str:
+    """Hash a file; the size and time are there to tell versions of it apart."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
