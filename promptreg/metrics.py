@@ -21,7 +21,6 @@ from promptreg.records import MetricRow
 from promptreg.types import Ddf, Grid
 
 LOG_FLOOR, LOG_CEILING = 1e-9, 1e9
-DICE_EXCESS, DICE_DEFICIT = 25.0, 50.0
 
 
 def evaluate_pair(
@@ -182,37 +181,6 @@ def surface_measures(warped: Tensor, fixed: Tensor, *, grid: Grid, config: Evalu
             *pair, class_thresholds=[config.nsd_tolerance], include_background=True, spacing=spacing
         )
     return float(distance), float(surface)
-
-
-def dice_of_balls(distance: float, radius: float, ndim: int) -> float:
-    """Return the Dice in [0, 1] of two equal discs (2D) or balls (3D) with centres `distance` apart.
-
-    In 3D this is 1 - 3d/4r + d^3/16r^3.
-    """
-    ratio = min(distance / (2 * radius), 1.0)
-    if ndim == 3:
-        return 1 - 1.5 * ratio + 0.5 * ratio**3
-    return 2 / np.pi * (np.arccos(ratio) - ratio * np.sqrt(1 - ratio**2))
-
-
-def consistency_warning(dice_percent: float, centroid_tre: float, volume: float, ndim: int) -> str:
-    """Return a warning where Dice and centroid TRE cannot well belong to the same structure, else "".
-
-    Compares with equal discs or balls of the structure's `volume` (centroid_tre's unit to the power ndim).
-    Shapes and shape errors differ, so only a Dice 25 points above or 50 points below that law is reported.
-    """
-    if not (np.isfinite([dice_percent, centroid_tre, volume]).all() and volume > 0):
-        return ""
-    radius = float(np.sqrt(volume / np.pi) if ndim == 2 else np.cbrt(0.75 * volume / np.pi))
-    expected = 100 * dice_of_balls(centroid_tre, radius, ndim)
-    if -DICE_DEFICIT <= dice_percent - expected <= DICE_EXCESS:
-        return ""
-    shape = "discs" if ndim == 2 else "balls"
-    return (
-        f"Dice {dice_percent:.1f} % and centroid TRE {centroid_tre:.2f} disagree: equal {shape} of radius "
-        f"{radius:.1f} so far apart have Dice {expected:.1f} %; look for near-empty warped masks, "
-        "swapped axes or mixed units"
-    )
 
 
 def _units(grid: Grid, config: Evaluate) -> dict[str, str]:

@@ -55,7 +55,7 @@ def test_an_unknown_status_and_a_missing_column_are_named():
     frame = to_frame([MetricRow("", "dice", 1.0, "%")], **NAMES)
     with pytest.raises(ValueError, match="'odd'"):
         check_frame(frame.assign(status="odd"))
-    with pytest.raises(ValueError, match="column.s. reason"):
+    with pytest.raises(ValueError, match=r"column\(s\) reason"):
         check_frame(frame.drop(columns="reason"))
 
 
