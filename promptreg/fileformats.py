@@ -11,6 +11,8 @@ import gzip
 import re
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +28,7 @@ MEDICAL = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr")
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 NUMPY = (".npy", ".npy.gz", ".npz")
 MOST_CHANNELS = 4
+UNKNOWN_TO_ITK = {"LA": "L", "CMYK": "RGB"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,23 +130,31 @@ def _decode_picture(path: Path, palette_index: bool) -> Raster:
         has_alpha = "A" in picture.getbands() or "transparency" in picture.info
         if palette_index and picture.mode == "P":
             values = np.asarray(picture)[None]
-            return Raster(values, Grid(values.shape[1:], default_affine(2), "px"))
-    values = SimpleITK.GetArrayFromImage(image := read_sitk(path))
-    if image.GetDimension() != 2:
-        msg = (
-            f"{path}: holds {image.GetSize()[2]} pages; expected one picture (write a stack as NIfTI or .npy)"
-        )
-        raise ValueError(msg)
-    values = values[None] if image.GetNumberOfComponentsPerPixel() == 1 else np.moveaxis(values, -1, 0)
-    if has_alpha and len(values) in (2, 4):
-        values = values[:-1]
+        elif picture.mode in UNKNOWN_TO_ITK:
+            values = np.atleast_3d(np.asarray(picture.convert(UNKNOWN_TO_ITK[picture.mode])))
+            values = np.moveaxis(values, -1, 0)
+        else:
+            values = _picture_values(path)
+            values = values[:-1] if has_alpha and len(values) in (2, 4) else values
     return Raster(values, Grid(values.shape[1:], default_affine(2), "px"))
 
 
-def _opened_picture(path: Path) -> PIL.Image.Image:
+def _picture_values(path: Path) -> np.ndarray:
+    """Read a picture with SimpleITK, which keeps 16 bits of colour; (C, Y, X)."""
+    image = read_sitk(path)
+    if image.GetDimension() != 2:
+        msg = f"{path}: holds {image.GetSize()[2]} pages; expected one (write a stack as NIfTI or .npy)"
+        raise ValueError(msg)
+    values = SimpleITK.GetArrayFromImage(image)
+    return values[None] if image.GetNumberOfComponentsPerPixel() == 1 else np.moveaxis(values, -1, 0)
+
+
+@contextmanager
+def _opened_picture(path: Path) -> Iterator[PIL.Image.Image]:
     try:
-        return PIL.Image.open(path)
-    except (OSError, ValueError, SyntaxError) as error:
+        with PIL.Image.open(path) as picture:
+            yield picture
+    except (OSError, SyntaxError, PIL.Image.DecompressionBombError) as error:
         msg = f"{path}: cannot be read as a picture: {error}"
         raise ValueError(msg) from None
 

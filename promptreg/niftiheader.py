@@ -35,11 +35,10 @@ def check_nifti(path: Path) -> None:
 def _nifti_header(path: Path) -> Any:
     try:
         with nibabel.openers.ImageOpener(str(path)) as stream:
-            size = stream.read(4)
-            stream.seek(0)
-            is_second = 540 in (int.from_bytes(size, "little"), int.from_bytes(size, "big"))
-            kind = nibabel.Nifti2Header if is_second else nibabel.Nifti1Header
-            header = kind.from_fileobj(stream, check=False)
+            block = stream.read(nibabel.Nifti2Header.sizeof_hdr)
+        is_second = 540 in (int.from_bytes(block[:4], "little"), int.from_bytes(block[:4], "big"))
+        kind = nibabel.Nifti2Header if is_second else nibabel.Nifti1Header
+        header = kind(block[: kind.sizeof_hdr], check=False)
     except (OSError, EOFError, ValueError, zlib.error, nibabel.wrapstruct.WrapStructError) as error:
         msg = f"{path}: not a NIfTI file, or a damaged one: {error}"
         raise ValueError(msg) from None
