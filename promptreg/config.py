@@ -32,7 +32,9 @@ class Dataset(Section):
 
     name: str = Field(pattern=r"^[A-Za-z0-9_-]+$", description="its name in results and tables")
     reader: str = Field("manifest", description="registered reader (promptreg list datasets)")
-    path: str | None = Field(None, description="file or folder that the reader opens; the top-level `manifest` if absent")
+    path: str | None = Field(
+        None, description="file or folder that the reader opens; the top-level `manifest` if absent"
+    )
     dimension: Literal[2, 3] | None = Field(None, description="take only the 2D or only the 3D pairs")
     limit: int | None = Field(None, ge=1, description="take only the first so many pairs")
     misalign: Misalign | None = Field(None, description="put a known random affine on the moving images")
@@ -45,10 +47,14 @@ class Views(Section):
     kind: Literal["flip", "rotation", "scaling", "random"] = Field(
         "random", description="family of transforms; random draws a family for each view"
     )
-    rotation_deg: float = Field(360.0, ge=0, le=360, description="rotations are drawn from 0 to this, degrees")
+    rotation_deg: float = Field(
+        360.0, ge=0, le=360, description="rotations are drawn from 0 to this, degrees"
+    )
     scale_min: float = Field(0.5, gt=0, description="smallest scaling factor")
     scale_max: float = Field(2.5, gt=0, description="largest scaling factor")
-    block: int = Field(4, ge=1, description="views in one embedding store; more views add stores, old ones stay")
+    block: int = Field(
+        4, ge=1, description="views in one embedding store; more views add stores, old ones stay"
+    )
 
 
 class Embed(Section):
@@ -67,7 +73,9 @@ class Prompts(Section):
         "body", description="uniform in the body mask, or inside or outside the moving labels (label-seeded)"
     )
     count: int = Field(8, ge=1, description="K, the number of prompts of a pair")
-    min_distance: Fraction = Field(0.08, description="least distance between two prompts, fraction of the longest side")
+    min_distance: Fraction = Field(
+        0.08, description="least distance between two prompts, fraction of the longest side"
+    )
     points: tuple[tuple[float, ...], ...] = Field(
         (), description="points given by the user, world x, y(, z); they replace the sampled ones"
     )
@@ -86,7 +94,9 @@ class Auxiliary(Section):
 
     enabled: bool = Field(True, description="place auxiliary prompts at all")
     sigma: float = Field(0.10, ge=0, description="threshold sigma on the directed distances (20 px of 200)")
-    epsilon: float = Field(0.01, gt=0, description="step epsilon from the boundary into the region (2 px of 200)")
+    epsilon: float = Field(
+        0.01, gt=0, description="step epsilon from the boundary into the region (2 px of 200)"
+    )
     trigger: Literal["paper", "max"] = Field(
         "paper", description="paper: |h_x - h_y| > sigma; max: max(h_x, h_y) > sigma"
     )
@@ -118,10 +128,14 @@ class Marginalize(Section):
     """Averages over views (Sec. 3.2) and the filters that reject doubtful pairs."""
 
     views: int | None = Field(None, ge=1, description="use only the first so many views")
-    average: Literal["mean", "median"] = Field("mean", description="how the views' probabilities are combined")
+    average: Literal["mean", "median"] = Field(
+        "mean", description="how the views' probabilities are combined"
+    )
     cycle: bool = Field(True, description="reject a pair whose prompt, sent back, does not land in R^x")
     area_ratio: float | None = Field(4.0, gt=1, description="reject beyond this ratio of areas, either way")
-    duplicate_iou: float | None = Field(0.8, gt=0, le=1, description="reject the later of two pairs that overlap more")
+    duplicate_iou: float | None = Field(
+        0.8, gt=0, le=1, description="reject the later of two pairs that overlap more"
+    )
 
 
 class Fit(Section):
@@ -131,19 +145,25 @@ class Fit(Section):
         "svf", description="affine, free-form B-spline, stationary velocity (diffeomorphic), or dense"
     )
     max_cells: int | None = Field(
-        None, ge=8, description="cells along the longest side of the working grid; 200 in 2D and 80 in 3D if absent"
+        None,
+        ge=8,
+        description="cells along the longest side of the working grid; 200 in 2D and 80 in 3D if absent",
     )
     levels: int = Field(3, ge=1, description="resolutions, coarse to fine")
     iterations: int = Field(60, ge=1, description="optimizer steps at each level")
     learning_rate: float = Field(0.5, gt=0, description="Adam step, voxels of the working grid")
     control_cells: int = Field(6, ge=1, description="working cells between control points (ffd, svf)")
     loss: Literal["dice", "sdf"] = Field("dice", description="per-ROI soft Dice or signed-distance loss")
-    regularization: Literal["bending", "diffusion"] = Field("bending", description="penalty on the field, in mm")
+    regularization: Literal["bending", "diffusion"] = Field(
+        "bending", description="penalty on the field, in mm"
+    )
     weight: float = Field(1.0, ge=0, description="weight of that penalty")
     start: Literal["none", "translation", "affine"] = Field(
         "affine", description="closed-form start from the ROI centroids (falls back to fewer parameters)"
     )
-    image_term: Literal["none", "ncc", "mi"] = Field("none", description="image similarity added to the ROI term")
+    image_term: Literal["none", "ncc", "mi"] = Field(
+        "none", description="image similarity added to the ROI term"
+    )
     image_weight: float = Field(0.1, ge=0, description="its weight")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
 
@@ -153,7 +173,9 @@ class Baselines(Section):
 
     threads: int = Field(1, ge=1, description="threads of an external tool")
     time_limit_s: int = Field(1800, ge=1, description="an external tool is stopped after so many seconds")
-    niftyreg_similarity: Literal["nmi", "ssd", "lncc", "mind"] = Field("nmi", description="measure of reg_f3d")
+    niftyreg_similarity: Literal["nmi", "ssd", "lncc", "mind"] = Field(
+        "nmi", description="measure of reg_f3d"
+    )
     niftyreg_bending: float = Field(0.001, ge=0, description="bending energy weight of reg_f3d (-be)")
     niftyreg_spacing: float = Field(5.0, gt=0, description="control point spacing of reg_f3d, voxels (-sx)")
 
@@ -161,7 +183,9 @@ class Baselines(Section):
 class Evaluate(Section):
     """Measures."""
 
-    nsd_tolerance: float = Field(2.0, gt=0, description="tolerance of the normalized surface Dice, in world units")
+    nsd_tolerance: float = Field(
+        2.0, gt=0, description="tolerance of the normalized surface Dice, in world units"
+    )
     hd_percentile: float = Field(95.0, gt=0, le=100, description="percentile of the Hausdorff distance")
 
 
@@ -189,10 +213,27 @@ class Config(Section):
     manifest: str | None = Field(None, description="CSV of pairs for data sets that name no path")
     seed: int = Field(0, ge=0, description="every random draw derives from it")
     shard_size: int = Field(8, ge=1, description="pairs (or images) in one job")
-    datasets: tuple[Dataset, ...] = Field(min_length=1, description="data sets, in table order")
-    methods: tuple[str, ...] = Field(min_length=1, description="baselines and variants, in table order")
+    datasets: tuple[Dataset, ...] = Field(
+        (Dataset(name="demo", reader="demo", misalign=Misalign()),),
+        min_length=1,
+        description="data sets, in table order",
+    )
+    methods: tuple[str, ...] = Field(
+        (
+            "identity",
+            "affine",
+            "niftyreg",
+            "same_coordinate",
+            "promptreg",
+            "promptreg_image",
+            "promptreg_sam_vit_b",
+        ),
+        min_length=1,
+        description="baselines and variants, in table order",
+    )
     prealign: Literal["none", "centers", "mass"] = Field(
-        "mass", description="translation offered to every method: none (header frame), grid centres, body centroids"
+        "mass",
+        description="translation offered to every method: none (header frame), grid centres, body centroids",
     )
     embed: Embed = Embed()
     search: Search = Search()
@@ -201,4 +242,21 @@ class Config(Section):
     baselines: Baselines = Baselines()
     evaluate: Evaluate = Evaluate()
     figures: Figures = Figures()
-    variants: dict[str, Overrides] = Field({"promptreg": Overrides()}, description="PromptReg's variants by name")
+    variants: dict[str, Overrides] = Field(
+        {
+            "same_coordinate": Overrides(
+                embed={"views": {"count": 1}},
+                search={
+                    "start": "same",
+                    "eq1": "peak",
+                    "affine_prior": False,
+                    "auxiliary": {"enabled": False},
+                },
+                marginalize={"cycle": False},
+            ),
+            "promptreg": Overrides(),
+            "promptreg_image": Overrides(fit={"image_term": "ncc"}),
+            "promptreg_sam_vit_b": Overrides(embed={"model": "sam_vit_b"}, search={"affine_prior": False}),
+        },
+        description="variants of PromptReg by name: what differs from the sections above",
+    )

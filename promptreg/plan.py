@@ -76,7 +76,8 @@ class DatasetPlan:
         moving = {pair.moving for pair in self.pairs}
         order = dict.fromkeys(name for pair in self.pairs for name in (pair.moving, pair.fixed))
         return [
-            ImageSpec(name, name.removesuffix(MISALIGNED), name.endswith(MISALIGNED), name in moving) for name in order
+            ImageSpec(name, name.removesuffix(MISALIGNED), name.endswith(MISALIGNED), name in moving)
+            for name in order
         ]
 
     def image_shard(self, image: str) -> str:
@@ -107,7 +108,8 @@ class Plan:
         self.config: Config = load(raw)
         self.root = self.config.results_dir
         self.datasets = {
-            spec.name: DatasetPlan(spec, self.config.manifest, self.config.shard_size) for spec in self.config.datasets
+            spec.name: DatasetPlan(spec, self.config.manifest, self.config.shard_size)
+            for spec in self.config.datasets
         }
         chosen = [name for name in self.config.methods if name not in BASELINES]
         self.variants = {name: variant(self.config, name) for name in chosen}
@@ -127,7 +129,12 @@ class Plan:
         """Read and check the images of a shard."""
         plan = self.datasets[dataset]
         images = [
-            {"image": one.image, "source": one.source, "misaligned": one.misaligned, "stamp": plan.reader.stamp(one.source)}
+            {
+                "image": one.image,
+                "source": one.source,
+                "misaligned": one.misaligned,
+                "stamp": plan.reader.stamp(one.source),
+            }
             for one in plan.images_in(shard)
         ]
         return self._job("images", dataset=self._dataset(dataset), images=images, seed=self.config.seed)
@@ -153,7 +160,9 @@ class Plan:
         """Embed one block of views of the images of a shard."""
         embed = self._embed_of(encoder, views)
         block = int(views.rpartition("-")[2]) if "-" in views else 0
-        first, last = (0, 1) if block == 0 else (1 + (block - 1) * embed.views.block, 1 + block * embed.views.block)
+        first, last = (
+            (0, 1) if block == 0 else (1 + (block - 1) * embed.views.block, 1 + block * embed.views.block)
+        )
         images = [one.image for one in self.datasets[dataset].images_in(shard) if one.moves or block == 0]
         settings = embed.model_dump(exclude={"views"} if block == 0 else {"views": {"count"}})
         return self._job(
@@ -184,10 +193,13 @@ class Plan:
             weights=_weights(one.embed.model),
         )
 
+    def rois_of(self, marginal: str) -> str:
+        """The search whose ROIs a marginalization averages."""
+        return self.search_of[self._marginalizing(marginal).name]
+
     def marginalize_job(self, marginal: str) -> str:
         """Average over views, and judge."""
-        name = next(name for name, label in self.marginal_of.items() if label == marginal)
-        return self._job("marginalize", marginalize=self.variants[name].marginalize.model_dump())
+        return self._job("marginalize", marginalize=self._marginalizing(marginal).marginalize.model_dump())
 
     def fit_job(self, name: str) -> str:
         """Fit the fields of a variant."""
@@ -196,15 +208,36 @@ class Plan:
     def baseline_job(self, method: str) -> str:
         """Register the pairs of a shard with a method beside PromptReg."""
         return self._job(
-            "baseline", _module_of("method", method), method=method, settings=self.config.baselines.model_dump()
+            "baseline",
+            _module_of("method", method),
+            method=method,
+            settings=self.config.baselines.model_dump(),
+        )
+
+    def unavailable(self, method: str) -> str:
+        """Why a method cannot run here at all, or an empty text."""
+        if method in BASELINES:
+            return ""
+        checkpoint = find("model", self.variants[method].embed.model).checkpoint
+        present, reason = checkpoint_status(checkpoint) if checkpoint else (True, "")
+        return "" if present else reason
+
+    def evaluate_inputs(self, method: str, dataset: str, shard: str) -> list[str]:
+        """Stores to measure; for a method that cannot run here, only the pairs that it leaves out."""
+        pairs = f"{self.root}/pairs/{dataset}/{shard}.zarr"
+        return (
+            [pairs]
+            if self.unavailable(method)
+            else [f"{self.root}/ddf/{method}/{dataset}/{shard}.zarr", pairs]
         )
 
     def evaluate_job(self, method: str, dataset: str) -> str:
         """Measure the fields of one method."""
         return self._job(
             "evaluate",
+            unavailable=self.unavailable(method),
             method=method if method in BASELINES else "promptreg",
-            variant=method,
+            variant="" if method in BASELINES else method,
             dataset=dataset,
             evaluate=self.config.evaluate.model_dump(),
         )
@@ -240,7 +273,10 @@ class Plan:
         for pair in plan.in_shard(shard):
             needed |= {(plan.image_shard(image), "identity") for image in (pair.moving, pair.fixed)}
             needed |= {(plan.image_shard(pair.moving), f"{views}-{number + 1}") for number in range(blocks)}
-        return [f"{self.root}/embeddings/{encoder}/{dataset}/{image}/{view}.zarr" for image, view in sorted(needed)]
+        return [
+            f"{self.root}/embeddings/{encoder}/{dataset}/{image}/{view}.zarr"
+            for image, view in sorted(needed)
+        ]
 
     def shard_files(self, pattern: str) -> list[str]:
         """Expand `pattern` over every method, data set and shard."""
@@ -259,7 +295,12 @@ class Plan:
             groups: dict[str, list[PairSpec]] = {}
             for pair in plan.pairs:
                 groups.setdefault(pair.group, []).append(pair)
-            turns = [group[turn] for turn in range(len(plan.pairs)) for group in groups.values() if turn < len(group)]
+            turns = [
+                group[turn]
+                for turn in range(len(plan.pairs))
+                for group in groups.values()
+                if turn < len(group)
+            ]
             chosen[dataset] = turns[: self.config.figures.gallery]
         return chosen
 
@@ -278,14 +319,21 @@ class Plan:
         shard = f"{position // self.config.shard_size:03d}"
         root = self.root
         stores = [f"{root}/pairs/{dataset}/{shard}.zarr", *self.image_stores(dataset, [plan.pairs[position]])]
-        stores += [f"{root}/ddf/{method}/{dataset}/{shard}.zarr" for method in self.config.methods]
-        return stores + [f"{root}/correspondences/{self.marginal_of[name]}/{dataset}/{shard}.zarr" for name in self.shown]
+        stores += [f"{root}/ddf/{method}/{dataset}/{shard}.zarr" for method in self.runnable]
+        return stores + [
+            f"{root}/correspondences/{self.marginal_of[name]}/{dataset}/{shard}.zarr" for name in self.shown
+        ]
+
+    @cached_property
+    def runnable(self) -> list[str]:
+        """The methods that can run here, in table order."""
+        return [method for method in self.config.methods if not self.unavailable(method)]
 
     @property
     def shown(self) -> list[str]:
         """The variant whose prompts and ROIs are drawn: the one called promptreg, or else the last."""
-        names = list(self.variants)
-        return [] if not names else ["promptreg" if "promptreg" in names else names[-1]]
+        names = [name for name in self.variants if name in self.runnable]
+        return names if not names else ["promptreg" if "promptreg" in names else names[-1]]
 
     def gallery_job(self, dataset: str, pair: str) -> str:
         """Draw the pictures of one pair."""
@@ -293,7 +341,7 @@ class Plan:
             "gallery",
             pair=pair,
             dataset=dataset,
-            methods=list(self.config.methods),
+            methods=self.runnable,
             shown=self.shown[0] if self.shown else None,
             figures=self.config.figures.model_dump(),
         )
@@ -318,6 +366,9 @@ class Plan:
 
     def _searching(self, search: str) -> Variant:
         return next(self.variants[name] for name, label in self.search_of.items() if label == search)
+
+    def _marginalizing(self, marginal: str) -> Variant:
+        return next(self.variants[name] for name, label in self.marginal_of.items() if label == marginal)
 
 
 class _Labels:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.metadata
-import importlib.util
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -15,6 +14,7 @@ from typing import Any
 
 # Their content reaches a stage through its parameters, so a changed word in them is not a changed stage.
 _NOT_CODE = {"promptreg.config", "promptreg.registry", "promptreg.provenance", "promptreg"}
+_ROOT = Path(__file__).parent
 _RECORDED = ("promptreg", "torch", "numpy", "scipy", "monai", "zarr", "snakemake")
 
 
@@ -44,6 +44,7 @@ def versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in _RECORDED if _installed(name)}
 
 
+@cache
 def code_digest(*modules: str) -> str:
     """Return a short digest of modules and all that they import from this package.
 
@@ -75,13 +76,20 @@ def _closure(modules: Iterable[str]) -> set[str]:
     return seen
 
 
+def _file(name: str) -> Path | None:
+    """The file of a module of this package; found without importing anything."""
+    place = _ROOT.joinpath(*name.split(".")[1:])
+    options = (place.with_suffix(".py"), place / "__init__.py")
+    return next((one for one in options if one.is_file()), None)
+
+
 @cache
 def _source(name: str) -> ast.Module:
-    spec = importlib.util.find_spec(name)
-    if spec is None or spec.origin is None:
-        msg = f"module {name} not found"
+    file = _file(name)
+    if file is None:
+        msg = f"module {name} not found in {_ROOT}"
         raise ValueError(msg)
-    return ast.parse(Path(spec.origin).read_text())
+    return ast.parse(file.read_text())
 
 
 @cache
@@ -93,15 +101,7 @@ def _imports(name: str) -> tuple[str, ...]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.append(node.module)
             found += [f"{node.module}.{alias.name}" for alias in node.names]
-    return tuple(one for one in dict.fromkeys(found) if one.startswith("promptreg.") and _is_module(one))
-
-
-@cache
-def _is_module(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
+    return tuple(one for one in dict.fromkeys(found) if one.startswith("promptreg.") and _file(one))
 
 
 @cache

@@ -77,7 +77,9 @@ def search_prompts(
     given = prompts[:, None].expand(-1, n_views, -1)[seen].to(identity.features.device)
 
     prior = _prior(identity, fixed, config, prealignment, seed)
-    starts = find_starts(identity, fixed, given, targets, config=config, prior=prior, prealignment=prealignment)
+    starts = find_starts(
+        identity, fixed, given, targets, config=config, prior=prior, prealignment=prealignment
+    )
     labels = torch.ones(len(given), 1, dtype=torch.long, device=given.device)
     inverse = invert_prompts(
         model, fixed, targets, starts[:, :, None], labels, eq1=config.eq1, newton=config.newton
@@ -92,11 +94,15 @@ def search_prompts(
             prealignment=prealignment,
         )
         inverse = add_auxiliary(model, fixed, inverse, reference, config.auxiliary)
-    cycle = returns_home(identity, fixed, inverse, moving[seen], config=config, prior=prior, prealignment=prealignment)
+    cycle = returns_home(
+        identity, fixed, inverse, moving[seen], config=config, prior=prior, prealignment=prealignment
+    )
     return _rois(prompts, moving, visible, seen, inverse, cycle, identity.mask_grid, fixed.mask_grid, prior)
 
 
-def segment_moving(model: PromptableModel, views: Sequence[Embedding], prompts: Tensor) -> tuple[Tensor, Tensor]:
+def segment_moving(
+    model: PromptableModel, views: Sequence[Embedding], prompts: Tensor
+) -> tuple[Tensor, Tensor]:
     """Segment the moving image at its prompts in every view, and bring the masks back.
 
     Returns probabilities and visibility, both (K, J, *views[0].mask_grid.shape).
@@ -108,7 +114,9 @@ def segment_moving(model: PromptableModel, views: Sequence[Embedding], prompts: 
         upper = torch.tensor(view.image_grid.shape, device=index.device) - 1
         inside = ((index >= 0) & (index <= upper)).all(-1)
         clipped = torch.minimum(index.clamp(min=0), upper.to(index))
-        candidates = model.decode(view, clipped[:, None], torch.ones(len(index), 1, dtype=torch.long, device=index.device))
+        candidates = model.decode(
+            view, clipped[:, None], torch.ones(len(index), 1, dtype=torch.long, device=index.device)
+        )
         probability = candidates.select(candidates.best()).sigmoid()
         masks.append(resample(probability, view.mask_grid, target, padding="border"))
         seen.append(inside.view(-1, *[1] * target.ndim) & visibility(view.image_grid, target, index.device))
@@ -162,7 +170,10 @@ def returns_home(
         prealignment=np.linalg.inv(prealignment),
     )[:, 0]
     index = world_to_index(moving.mask_grid, home)
-    inside = [sample(roi[None], one[None], padding="border")[0, 0] > 0.5 for roi, one in zip(rois, index, strict=True)]
+    inside = [
+        sample(roi[None], one[None], padding="border")[0, 0] > 0.5
+        for roi, one in zip(rois, index, strict=True)
+    ]
     return torch.stack(inside) if inside else torch.zeros(0, dtype=torch.bool, device=rois.device)
 
 

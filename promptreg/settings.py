@@ -170,7 +170,9 @@ def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> set[s
         info = current.model_fields.get(part) if hasattr(current, "model_fields") else None
         if info is None:
             return set(Overrides.model_fields)
-        current = next((one for one in (info.annotation, *_inside(info.annotation)) if _is_section(one)), None)
+        current = next(
+            (one for one in (info.annotation, *_inside(info.annotation)) if _is_section(one)), None
+        )
     return set(current.model_fields) if current is not None else set()
 
 

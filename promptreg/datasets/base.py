@@ -57,3 +57,7 @@ class DatasetReader(Protocol):
     def landmarks(self, reference: str, grid: Grid) -> np.ndarray:
         """Read landmarks (N, ndim) in world coordinates x, y(, z) of the image on `grid`."""
         ...
+
+    def label_names(self, pair: str) -> dict[int, str]:
+        """Return the names of a pair's labels where they are known."""
+        ...

@@ -1,0 +1,152 @@
+"""The command line: one pair from a shell, and the workflow's stages."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promptreg.registry import TABLES
+
+app = typer.Typer(
+    help="Register images by searching corresponding prompts.", no_args_is_help=True, add_completion=False
+)
+
+STAGES = (
+    "images",
+    "pairs",
+    "embed",
+    "search",
+    "marginalize",
+    "fit",
+    "baseline",
+    "evaluate",
+    "gallery",
+    "tables",
+    "figures",
+    "report",
+)
+KINDS = {"models": "model", "methods": "method", "datasets": "dataset"}
+
+
+@app.command("list")
+def list_plugins(what: Annotated[str, typer.Argument(help="models, methods or datasets")]) -> None:
+    """List what can be plugged in, with what it was trained on and whether it can run here."""
+    from promptreg.checkpoints import status
+
+    if what not in KINDS:
+        msg = f"cannot list '{what}'; choose models, methods or datasets"
+        raise ValueError(msg)
+    for entry in TABLES[KINDS[what]].values():
+        dims = "/".join(f"{n}D" for n in entry.dims)
+        present, reason = status(entry.checkpoint) if entry.checkpoint else (True, "")
+        typer.echo(f"{entry.name:12} {dims:6} {entry.supervision:22} {entry.summary}")
+        if not present:
+            typer.echo(f"{'':12} not available: {reason}")
+
+
+@app.command()
+def stage(
+    name: Annotated[str, typer.Argument(help=", ".join(STAGES))],
+    inputs: Annotated[list[str] | None, typer.Argument(help="stores that the stage reads")] = None,
+    job: Annotated[str, typer.Option(help="the job's parameters, JSON")] = "{}",
+    output: Annotated[str, typer.Option(help="what the stage writes")] = "",
+    threads: Annotated[int, typer.Option(help="CPU threads")] = 1,
+) -> None:
+    """Run one stage of the workflow; the workflow calls this."""
+    if name not in STAGES:
+        msg = f"unknown stage '{name}'; stages are {', '.join(STAGES)}"
+        raise ValueError(msg)
+    import torch
+
+    torch.set_num_threads(threads)
+    import_module(f"promptreg.stages.{name}").run(json.loads(job), inputs or [], output)
+
+
+@app.command()
+def gather(
+    inputs: Annotated[list[str], typer.Argument(help="measures of all shards, parquet")],
+    metrics: Annotated[str, typer.Option(help="where the measures go")],
+    timings: Annotated[str, typer.Option(help="where seconds and memory go")],
+) -> None:
+    """Join the measures of all shards; the workflow calls this."""
+    from promptreg.stages.evaluate import gather as join
+
+    join(inputs, metrics, timings)
+
+
+@app.command()
+def register(
+    moving: Annotated[Path, typer.Option(help="moving image")],
+    fixed: Annotated[Path, typer.Option(help="fixed image")],
+    out: Annotated[Path, typer.Option(help="folder for the results; created")],
+    prompt: Annotated[
+        list[str] | None, typer.Option(help="point x,y[,z] on the moving image, world; repeatable")
+    ] = None,
+    model: Annotated[str, typer.Option(help="promptable model")] = "weightfree",
+    config: Annotated[
+        Path | None, typer.Option(help="YAML with the sections embed, search, marginalize, fit")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="seed of every random draw")] = 0,
+) -> None:
+    """Register one pair: moved image, field, ROI pairs, prompts and a picture."""
+    from promptreg.onepair import parse_point, register, save
+
+    points = [parse_point(one) for one in prompt or []]
+    save(register(moving, fixed, prompts=points, model=model, config=config, seed=seed), out)
+    typer.echo(f"wrote {out}")
+
+
+@app.command()
+def apply(
+    ddf: Annotated[Path, typer.Option(help="displacement field written by register (ITK, .nii.gz or .mha)")],
+    out: Annotated[Path, typer.Option(help="file to write")],
+    image: Annotated[Path | None, typer.Option(help="image to warp onto the fixed grid")] = None,
+    labels: Annotated[Path | None, typer.Option(help="label map to warp onto the fixed grid")] = None,
+    points: Annotated[Path | None, typer.Option(help="CSV of points to map")] = None,
+    direction: Annotated[
+        str,
+        typer.Option(
+            help="for points: fixed-to-moving or moving-to-fixed; images and labels go moving-to-fixed"
+        ),
+    ] = "",
+) -> None:
+    """Apply a field to an image, a label map or points."""
+    from promptreg.onepair import apply as apply_field
+
+    apply_field(ddf, out, image=image, labels=labels, points=points, direction=direction)
+    typer.echo(f"wrote {out}")
+
+
+@app.command("config")
+def write_config(
+    check: Annotated[bool, typer.Option(help="only say whether the generated files are up to date")] = False,
+) -> None:
+    """Generate the annotated config/config.yaml and workflow/schemas/ from the configuration models."""
+    from promptreg.manual import drift, write
+
+    if not check:
+        write(Path())
+    elif stale := drift(Path()):
+        msg = f"out of date: {', '.join(stale)}; run `promptreg config`"
+        raise ValueError(msg)
+
+
+def main() -> None:
+    """Run the command line; expected errors end in one readable message and exit status 1."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    try:
+        app()
+    except (ValueError, OSError, RuntimeError) as error:
+        if logging.getLogger("promptreg").isEnabledFor(logging.DEBUG):
+            raise
+        sys.exit(f"promptreg: error: {error}")
+
+
+if __name__ == "__main__":
+    main()

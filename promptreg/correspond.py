@@ -1,0 +1,60 @@
+"""From what was found in every view to corresponding ROI pairs: marginalize, then judge (Sec. 3.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from promptreg.config import Marginalize
+from promptreg.marginalize import average
+from promptreg.sanity import judge
+from promptreg.search import Rois
+from promptreg.types import RoiPairs
+
+
+@dataclass(frozen=True, eq=False)
+class Correspondences:
+    """K ROI pairs averaged over views, and why some of them are not used.
+
+    Attributes:
+        rois: mean probabilities; the weight of a rejected pair is 0.
+        moving_variance, fixed_variance: variance over the views, on the mask grids.
+        reasons: K texts, empty for an accepted pair.
+        prompts: (K, ndim) given points, moving world.
+        points, labels: (K, P, ndim) and (K, P) found points of the untransformed view, fixed world.
+    """
+
+    rois: RoiPairs
+    moving_variance: Tensor
+    fixed_variance: Tensor
+    reasons: tuple[str, ...]
+    prompts: Tensor
+    points: Tensor
+    labels: Tensor
+
+
+def correspond(rois: Rois, config: Marginalize) -> Correspondences:
+    """Average each prompt's ROIs over its views, and reject the pairs that fail a sanity check."""
+    views = slice(0, config.views)
+    visible = rois.visible[:, views]
+    seen = visible.flatten(2).any(-1)
+    moving, moving_variance, _ = average(rois.moving[:, views], visible, config.average)
+    everywhere = seen.view(*seen.shape, *[1] * rois.fixed_grid.ndim).expand_as(rois.fixed[:, views])
+    fixed, fixed_variance, _ = average(rois.fixed[:, views], everywhere, config.average)
+    cycle = (rois.cycle[:, views] & seen).sum(1) / seen.sum(1).clamp(min=1)
+    pairs = RoiPairs(
+        moving, fixed, rois.moving_grid, rois.fixed_grid, torch.ones(len(moving), device=moving.device)
+    )
+    reasons = judge(pairs, cycle=cycle, settings=config)
+    accepted = torch.tensor([not reason for reason in reasons], dtype=moving.dtype, device=moving.device)
+    return Correspondences(
+        replace(pairs, weights=accepted),
+        moving_variance,
+        fixed_variance,
+        tuple(reasons),
+        rois.prompts,
+        rois.points[:, 0],
+        rois.labels[:, 0],
+    )

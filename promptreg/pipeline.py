@@ -1,0 +1,76 @@
+"""Register one pair in memory: the paper from top to bottom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from promptreg.config import Prompts
+from promptreg.correspond import Correspondences, correspond
+from promptreg.ddf import FitResult, fit_ddf
+from promptreg.models.base import PromptableModel
+from promptreg.prompts import check_points, prompt_region, sample_prompts
+from promptreg.search import Rois, search_prompts
+from promptreg.seeds import derive_seed
+from promptreg.settings import Variant
+from promptreg.types import Image, Pair
+from promptreg.views import sample_views, view_image
+
+
+@dataclass(frozen=True, eq=False)
+class Registration:
+    """A registered pair: the found ROIs, the accepted correspondences, the fitted field."""
+
+    rois: Rois
+    correspondences: Correspondences
+    fit: FitResult
+
+
+def register_pair(
+    pair: Pair,
+    model: PromptableModel,
+    settings: Variant,
+    *,
+    seed: int = 0,
+    moving_labels: np.ndarray | None = None,
+) -> Registration:
+    """Register `pair.moving` to `pair.fixed` by searching corresponding prompts.
+
+    `moving_labels` (*moving shape) int is needed only where prompts are placed inside or outside labels.
+    """
+    prompts = place_prompts(pair.moving, moving_labels, settings.search.prompts, derive_seed(seed, "prompts"))
+    views = sample_views(pair.moving.grid, settings.embed.views, derive_seed(seed, "views"))
+    moving = [model.embed(view_image(pair.moving, view)) for view in views]
+    fixed = model.embed(pair.fixed)
+    rois = search_prompts(
+        model,
+        moving,
+        fixed,
+        prompts,
+        config=settings.search,
+        prealignment=pair.prealignment,
+        seed=derive_seed(seed, "search"),
+    )
+    correspondences = correspond(rois, settings.marginalize)
+    fit = fit_ddf(correspondences.rois, pair, settings.fit, initial=global_start(rois, pair.prealignment))
+    return Registration(rois, correspondences, fit)
+
+
+def place_prompts(moving: Image, labels: np.ndarray | None, config: Prompts, seed: int) -> Tensor:
+    """Return the prompts Z_k^x, (K, ndim) moving world: the user's points, or points drawn from a region."""
+    if config.points:
+        points = torch.tensor(config.points, dtype=torch.float64)
+        check_points(points, moving.grid)
+        return points
+    region = prompt_region(moving, labels, config.where)
+    return sample_prompts(moving, region, count=config.count, min_distance=config.min_distance, seed=seed)
+
+
+def global_start(rois: Rois, prealignment: np.ndarray) -> np.ndarray | None:
+    """Return the affine prior as a start of the fit (world, fixed to moving), if there is a reliable one."""
+    if rois.prior is None or not rois.prior.reliable:
+        return None
+    return np.linalg.inv(rois.prior.matrix)

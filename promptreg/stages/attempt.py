@@ -1,0 +1,61 @@
+"""How a stage works on one image or pair: a failure becomes a recorded reason, never a silent gap."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import resource
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from promptreg.baselines.base import BaselineUnavailable
+from promptreg.checkpoints import CheckpointUnavailable
+from promptreg.stages.inputs import NoResult, Variables
+from promptreg.store import StoreError, Writer
+
+log = logging.getLogger("promptreg")
+
+Result = tuple[Variables, dict[str, Any]]
+
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+
+
+def attempt_each(writer: Writer, stage: str, names: Sequence[str], work: Callable[[str], Result]) -> None:
+    """Run `work` on every name and write what it returns: variables and attributes.
+
+    A damaged input store and a full disk end the job; any other error ends only this name's work and is
+    written with its reason. Seconds and peak memory are recorded by stage; progress goes to the log.
+    """
+    begun = time.perf_counter()
+    for number, name in enumerate(names, 1):
+        started = time.perf_counter()
+        try:
+            variables, attrs = work(name)
+        except NoResult as earlier:
+            writer.fail(name, str(earlier), earlier.status)
+        except (BaselineUnavailable, CheckpointUnavailable) as error:
+            log.warning("%s: not run: %s", name, error)
+            writer.fail(name, str(error), "not run")
+        except StoreError:
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in _NO_SPACE:
+                raise
+            log.exception("%s: failed in %s", name, stage)
+            writer.fail(name, f"{stage}: {type(error).__name__}: {error}")
+        else:
+            seconds = {**attrs.pop("seconds", {}), stage: round(time.perf_counter() - started, 3)}
+            writer.put(name, variables, seconds=seconds, peak_memory_mb=_peak_memory_mb(attrs), **attrs)
+        left = (time.perf_counter() - begun) / number * (len(names) - number)
+        log.info("%s %d/%d %s, about %.0f s left", stage, number, len(names), name, left)
+
+
+def _peak_memory_mb(attrs: dict[str, Any]) -> float:
+    """The largest of an earlier stage's peak (taken out of `attrs`), this process's and its children's, in MB."""
+    here = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    gpu = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0
+    return round(max(attrs.pop("peak_memory_mb", 0.0), here, child, gpu), 1)

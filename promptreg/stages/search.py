@@ -1,0 +1,100 @@
+"""Search the corresponding prompts of the pairs of a shard."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from promptreg.config import Search
+from promptreg.device import choose_device
+from promptreg.models.base import PromptableModel
+from promptreg.pipeline import place_prompts
+from promptreg.provenance import Signature
+from promptreg.registry import find
+from promptreg.search import Rois, search_prompts
+from promptreg.seeds import derive_seed
+from promptreg.stages.attempt import Result, attempt_each
+from promptreg.stages.inputs import Inputs, Variables, grid_record, spatial_dims
+from promptreg.store import create
+
+log = logging.getLogger("promptreg")
+
+
+def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
+    """Write the ROI store of one shard: found prompts, per-prompt and per-view ROI probabilities."""
+    stores = Inputs(inputs)
+    config = Search.model_validate(job["search"])
+    device = choose_device(job["device"])
+
+    @cache
+    def model() -> PromptableModel:
+        return find("model", job["model"]).load()()
+
+    def work(name: str) -> Result:
+        record = stores.read("pairs", name)
+        moving, fixed = record.attrs["moving"], record.attrs["fixed"]
+        views = [stores.embedding(moving, number, device) for number in range(job["views"])]
+        labels = record["moving_labels"].values if "moving_labels" in record else None
+        seed = derive_seed(job["seed"], job["dataset"], name, "prompts")
+        prompts = place_prompts(stores.image(moving), labels, config.prompts, seed)
+        rois = search_prompts(
+            model(),
+            views,
+            stores.embedding(fixed, 0, device),
+            prompts.to(device),
+            config=config,
+            prealignment=np.array(record.attrs["prealignment"]),
+            seed=derive_seed(job["seed"], job["dataset"], name, "search"),
+        )
+        return roi_variables(rois), {
+            "moving_grid": grid_record(rois.moving_grid),
+            "fixed_grid": grid_record(rois.fixed_grid),
+            "prealignment": record.attrs["prealignment"],
+            "prior": _prior_record(rois),
+            "seconds": _embedding_seconds(stores, moving, fixed, job["views"]),
+        }
+
+    with create(output, Signature("rois", job, stores.digests(), job["code"])) as writer:
+        attempt_each(writer, "search", job["pairs"], work)
+
+
+def roi_variables(rois: Rois) -> Variables:
+    """Return what was found, for the store; probabilities in float16."""
+    moving, fixed = (
+        spatial_dims(rois.moving_grid.ndim, "moving_"),
+        spatial_dims(rois.fixed_grid.ndim, "fixed_"),
+    )
+
+    def half(tensor: torch.Tensor) -> np.ndarray:
+        return tensor.cpu().numpy().astype(np.float16)
+
+    return {
+        "prompts": (("prompt", "component"), rois.prompts.cpu().double().numpy()),
+        "moving": (("prompt", "view", *moving), half(rois.moving)),
+        "visible": (("prompt", "view", *moving), rois.visible.cpu().numpy()),
+        "fixed": (("prompt", "view", *fixed), half(rois.fixed)),
+        "points": (("prompt", "view", "point", "component"), rois.points.cpu().double().numpy()),
+        "labels": (("prompt", "view", "point"), rois.labels.cpu().numpy().astype(np.int8)),
+        "residual": (("prompt", "view"), rois.residual.cpu().double().numpy()),
+        "agreement": (("prompt", "view"), rois.agreement.cpu().double().numpy()),
+        "cycle": (("prompt", "view"), rois.cycle.cpu().numpy()),
+    }
+
+
+def _prior_record(rois: Rois) -> dict[str, Any] | None:
+    if rois.prior is None:
+        return None
+    return {
+        "matrix": rois.prior.matrix.tolist(),
+        "reliable": bool(rois.prior.reliable),
+        "reason": rois.prior.reason,
+    }
+
+
+def _embedding_seconds(stores: Inputs, moving: str, fixed: str, views: int) -> dict[str, float]:
+    names = [f"{fixed}.view0", *(f"{moving}.view{number}" for number in range(views))]
+    return {"embed": round(sum(stores.attrs("embeddings", name)["seconds"]["embed"] for name in names), 3)}

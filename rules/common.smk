@@ -1,0 +1,31 @@
+import shlex
+import sys
+from pathlib import Path
+
+from promptreg.plan import Plan
+from promptreg.registry import BASELINES
+from promptreg.runguard import clear_stale_locks
+from promptreg.settings import ConfigError
+
+if workflow.is_main_process:
+    clear_stale_locks()
+
+try:
+    plan = Plan(config)
+    FORMAT = plan.config.figures.format
+    plan.shard_files("{dataset}")
+except ConfigError as error:
+    raise WorkflowError(f"the configuration cannot be used:\n{error}") from None
+
+shell.prefix(
+    f"set -euo pipefail; export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
+)
+
+
+wildcard_constraints:
+    dataset=r"[A-Za-z0-9_-]+",
+    pair=r"[A-Za-z0-9._-]+",
+    shard=r"\d+",
+    method=r"[^/]+",
+    baseline="|".join(BASELINES),
+    variant="|".join(plan.variants) or "none",

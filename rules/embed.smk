@@ -1,0 +1,23 @@
+rule embed:
+    input:
+        f"{plan.root}/images/{{dataset}}/{{shard}}.zarr",
+    output:
+        directory(
+            f"{plan.root}/embeddings/{{encoder}}/{{dataset}}/{{shard}}/{{views}}.zarr"
+        ),
+    log:
+        f"{plan.root}/logs/embed/{{encoder}}/{{dataset}}/{{shard}}/{{views}}.log",
+    benchmark:
+        f"{plan.root}/benchmarks/embed/{{encoder}}/{{dataset}}/{{shard}}/{{views}}.tsv"
+    conda:
+        "../envs/promptreg.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    params:
+        job=lambda w: plan.embed_job(w.encoder, w.dataset, w.shard, w.views),
+    message:
+        "Embedding {wildcards.views} views of images {wildcards.shard} of {wildcards.dataset} with {wildcards.encoder}"
+    shell:
+        "promptreg stage embed --threads {threads} --job {params.job:q} --output {output:q} {input:q} 2> {log:q}"

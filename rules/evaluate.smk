@@ -1,0 +1,45 @@
+rule evaluate:
+    input:
+        lambda w: plan.evaluate_inputs(w.method, w.dataset, w.shard),
+    output:
+        f"{plan.root}/metrics/{{method}}/{{dataset}}/{{shard}}.parquet",
+    log:
+        f"{plan.root}/logs/evaluate/{{method}}/{{dataset}}/{{shard}}.log",
+    benchmark:
+        f"{plan.root}/benchmarks/evaluate/{{method}}/{{dataset}}/{{shard}}.tsv"
+    conda:
+        "../envs/promptreg.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        job=lambda w: plan.evaluate_job(w.method, w.dataset),
+    message:
+        "Measuring {wildcards.method} on pairs {wildcards.shard} of {wildcards.dataset}"
+    shell:
+        "promptreg stage evaluate --threads {threads} --job {params.job:q} --output {output:q} {input:q} 2> {log:q}"
+
+
+rule gather:
+    input:
+        plan.shard_files("{root}/metrics/{method}/{dataset}/{shard}.parquet"),
+    output:
+        metrics=f"{plan.root}/metrics.parquet",
+        timings=f"{plan.root}/timings.parquet",
+    log:
+        f"{plan.root}/logs/gather.log",
+    benchmark:
+        f"{plan.root}/benchmarks/gather.tsv"
+    conda:
+        "../envs/promptreg.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        methods=plan.config.methods,
+    message:
+        "Joining the measures of all methods"
+    shell:
+        "promptreg gather --metrics {output.metrics:q} --timings {output.timings:q} {input:q} 2> {log:q}"

@@ -1,0 +1,3 @@
+rule placeholder:
+    output:
+        "x",

@@ -1,0 +1,23 @@
+rule fit:
+    input:
+        lambda w: f"{plan.root}/correspondences/{plan.marginal_of[w.variant]}/{w.dataset}/{w.shard}.zarr",
+        f"{plan.root}/pairs/{{dataset}}/{{shard}}.zarr",
+        lambda w: plan.shard_images(w.dataset, w.shard),
+    output:
+        directory(f"{plan.root}/ddf/{{variant}}/{{dataset}}/{{shard}}.zarr"),
+    log:
+        f"{plan.root}/logs/fit/{{variant}}/{{dataset}}/{{shard}}.log",
+    benchmark:
+        f"{plan.root}/benchmarks/fit/{{variant}}/{{dataset}}/{{shard}}.tsv"
+    conda:
+        "../envs/promptreg.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=240,
+    params:
+        job=lambda w: plan.fit_job(w.variant),
+    message:
+        "Fitting fields ({wildcards.variant}) to pairs {wildcards.shard} of {wildcards.dataset}"
+    shell:
+        "promptreg stage fit --threads {threads} --job {params.job:q} --output {output:q} {input:q} 2> {log:q}"

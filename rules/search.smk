@@ -1,0 +1,23 @@
+rule search:
+    input:
+        f"{plan.root}/pairs/{{dataset}}/{{shard}}.zarr",
+        lambda w: plan.shard_images(w.dataset, w.shard),
+        lambda w: plan.embeddings(w.search, w.dataset, w.shard),
+    output:
+        directory(f"{plan.root}/rois/{{search}}/{{dataset}}/{{shard}}.zarr"),
+    log:
+        f"{plan.root}/logs/search/{{search}}/{{dataset}}/{{shard}}.log",
+    benchmark:
+        f"{plan.root}/benchmarks/search/{{search}}/{{dataset}}/{{shard}}.tsv"
+    conda:
+        "../envs/promptreg.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=240,
+    params:
+        job=lambda w: plan.search_job(w.search, w.dataset, w.shard),
+    message:
+        "Searching corresponding prompts ({wildcards.search}) in pairs {wildcards.shard} of {wildcards.dataset}"
+    shell:
+        "promptreg stage search --threads {threads} --job {params.job:q} --output {output:q} {input:q} 2> {log:q}"
