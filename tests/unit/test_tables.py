@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from promptreg.config import Config
+from promptreg.records import MetricRow, cost_rows, to_frame, unregistered
+from promptreg.tables import Table, ablation_table, seconds_table, supervision_of, table1
+
+METHODS = ["identity", "niftyreg", "ours", "absent_tool"]
+
+
+def results() -> pd.DataFrame:
+    rng = np.random.default_rng(3)
+    frames = []
+    for group in ("MR", "CT"):
+        for i in range(8):
+            hardness = rng.normal(0, 5)
+            for method, dice, tre in (("identity", 50, 9), ("niftyreg", 70, 5), ("ours", 80, 2)):
+                rows = [
+                    MetricRow("liver", "dice", dice + hardness + rng.normal(), "%"),
+                    MetricRow("liver", "centroid_tre", tre + 0.1 * hardness, "mm"),
+                    *cost_rows({"search": i + 1.0, "fit": 10.0}),
+                ]
+                frames.append(
+                    to_frame(rows, dataset="d", group=group, method=method, variant=method, pair=f"p{i}")
+                )
+            row = [unregistered("not run", "no such tool")]
+            frames.append(
+                to_frame(row, dataset="d", group=group, method="absent_tool", variant="", pair=f"p{i}")
+            )
+    return pd.concat(frames, ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def table() -> Table:
+    return table1(results(), METHODS, prealign="mass")
+
+
+def texts(table) -> list[list[str]]:
+    return [[cell.text for cell in row] for row in table.rows]
+
+
+def test_the_machine_readable_frame_has_one_value_a_column(table):
+    data = table.data
+    assert len(data) == 4 * 2 * 3
+    row = data[(data["entry"] == "identity") & (data["group"] == "MR") & (data["metric"] == "dice")].iloc[0]
+    assert row["mean"] == pytest.approx(50, abs=6)
+    assert (row["n"], row["n_pairs"], row["n_failed"]) == (8, 8, 0)
+    assert row["p_holm"] == pytest.approx(2 * 2 / 2**8)
+    assert row["effect"] == 1
+
+
+def test_the_best_is_bold_and_significantly_worse_rows_are_marked(table):
+    ours, identity = table.rows[2], table.rows[0]
+    assert [cell.bold for cell in ours] == [False, False, True, True, False, True, True, False]
+    assert identity[2].text.endswith("*")
+    assert not ours[2].text.endswith("*")
+
+
+def test_a_method_that_did_not_run_keeps_its_row_and_says_why(table):
+    row = texts(table)[3]
+    assert row[2] == "not run (no such tool)"
+    assert row[4] == "0/8"
+
+
+def test_a_method_without_any_result_is_not_dropped():
+    row = texts(table1(results(), [*METHODS, "ghost"]))[4]
+    assert row[0] == "ghost"
+    assert row[2] == "not run (no results)"
+
+
+def test_a_metric_that_no_pair_of_a_group_has_gets_no_column(table):
+    assert not [title for _, title in table.header if "landmark" in title]
+
+
+def test_rows_and_columns_follow_the_order_given():
+    table = table1(results(), ["ours", "identity"], groups=[("d", "CT"), ("d", "MR")])
+    assert [row[0] for row in texts(table)] == ["ours", "identity"]
+    assert [group for group, title in table.header if title == "pairs"] == ["CT", "MR"]
+    assert ("CT", "centroid TRE (mm)") in table.header
+
+
+def test_groups_of_the_same_name_in_two_data_sets_stay_apart():
+    frame = results()
+    both = pd.concat([frame, frame.assign(dataset="e")])
+    tops = {group for group, _ in table1(both, METHODS).header if group}
+    assert tops == {"d: MR", "d: CT", "e: MR", "e: CT"}
+
+
+def test_the_footnote_states_the_spread_the_pre_alignment_and_the_losses(table):
+    note = table.footnote
+    assert "population SD over pairs" in note
+    assert "every method: mass" in note
+    assert "failed: 0; not run: 16" in note
+
+
+def test_an_ablation_shows_its_factors():
+    table = ablation_table(
+        results(), {"identity": {"sigma": "0.05"}, "ours": {"sigma": "0.10", "views": "5"}}
+    )
+    assert table.header[:3] == (("", "method"), ("", "sigma"), ("", "views"))
+    assert [row[:3] for row in texts(table)] == [["identity", "0.05", "–"], ["ours", "0.10", "5"]]
+
+
+def test_seconds_are_medians_over_pairs_with_their_sum():
+    table = seconds_table(results(), ["ours", "absent_tool"])
+    assert texts(table) == [["ours", "4.5", "10", "14.5"], ["absent_tool", "–", "–", "–"]]
+    assert table.data["n"].tolist() == [16, 16, 0, 0]
+
+
+def test_two_runs_give_the_same_table(table):
+    again = table1(results(), METHODS, prealign="mass")
+    pd.testing.assert_frame_equal(table.data, again.data)
+    assert table.rows == again.rows
+
+
+def test_supervision_comes_from_the_registry_and_the_prompts():
+    config = Config.model_validate(
+        {
+            "datasets": [{"name": "demo", "reader": "demo"}],
+            "methods": ["identity", "promptreg", "seeded"],
+            "variants": {
+                "promptreg": {},
+                "seeded": {"embed": {"model": "sam_vit_b"}, "search": {"prompts": {"where": "inside"}}},
+            },
+        }
+    )
+    assert supervision_of(config) == {
+        "identity": "training-free",
+        "promptreg": "training-free",
+        "seeded": "pretrained elsewhere, label-seeded prompts",
+    }
