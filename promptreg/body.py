@@ -12,7 +12,7 @@ from promptreg.types import Grid, Image
 
 AIR_HU = -1000.0
 BORDER_SHARE = 0.02
-FLAT_TOLERANCE = 0.06
+FLAT_TOLERANCE = 0.04
 FLAT_SHARE = 2 / 3
 MIN_COMPONENT_SHARE = 0.1
 
@@ -38,18 +38,16 @@ def background_value(image: Image) -> Tensor:
 def body_mask(image: Image) -> Tensor:
     """Return (*shape) bool: body or tissue against background; everything where no background is evident.
 
-    The background is evident when two thirds of the border are flat (within 6 % of the intensity range
+    The background is evident when two thirds of the border are flat (within 4 % of the intensity range
     of their median). Then Otsu's threshold splits the departures from it, holes are filled slice by
-    slice, and crumbs are dropped. Dark and bright backgrounds, one channel or many, are treated alike.
+    slice, and small components are dropped. Dark and bright backgrounds are treated alike.
     """
     departure = _departure(image)
-    border = departure[_border(image.grid)]
     everything = torch.ones(image.grid.shape, dtype=torch.bool, device=image.data.device)
-    if departure.max() == 0 or (border <= FLAT_TOLERANCE).mean() < FLAT_SHARE:
+    if departure.max() == 0 or (departure[_border(image.grid)] <= FLAT_TOLERANCE**0.5).mean() < FLAT_SHARE:
         return everything
-    # Intensities of MR are skewed towards bright fat and fluid; the root keeps dark tissue in the body.
-    root = np.sqrt(departure)
-    body = _without_crumbs(_filled(root > threshold_otsu(root), in_plane_axes(image.grid)))
+    body = departure > threshold_otsu(departure)
+    body = _without_crumbs(_filled(body, in_plane_axes(image.grid)))
     return torch.as_tensor(body, device=image.data.device) if body.any() else everything
 
 
@@ -65,18 +63,21 @@ def _border(grid: Grid) -> np.ndarray:
 
 
 def _departure(image: Image) -> np.ndarray:
-    """(*shape) absolute difference from the background, root mean square over channels, range about 1."""
+    """(*shape) root of the absolute difference from the background, over the channels' range; smoothed.
+
+    Intensities of MR are skewed towards bright fat and fluid: the root keeps dark tissue in the body.
+    """
     # CT scanners pad outside their round field of view with values below air.
-    data = image.data.clamp(min=AIR_HU).cpu().numpy()
-    axes = in_plane_axes(image.grid)
-    smooth = ndimage.gaussian_filter(data, [0.0] + [float(axis in axes) for axis in range(image.grid.ndim)])
-    background = background_value(Image(torch.from_numpy(smooth), image.grid)).numpy()
-    flat = smooth.reshape(len(smooth), -1)
+    data = image.data.clamp(min=AIR_HU)
+    background = background_value(Image(data, image.grid)).cpu().numpy()[:, None]
+    flat = data.flatten(1).cpu().numpy()
     low, high = np.percentile(flat, [0.5, 99.5], axis=1)
     low, high = np.where(high > low, (low, high), (flat.min(1), flat.max(1)))
-    span = np.where(high > low, high - low, 1.0)
-    normalized = np.clip((flat - background[:, None]) / span[:, None], -1, 1)
-    return np.sqrt(np.mean(normalized**2, axis=0)).reshape(image.grid.shape)
+    span = np.where(high > low, high - low, 1.0).astype(flat.dtype)[:, None]
+    normalized = np.clip((flat - background) / span, -1, 1)
+    root = np.sqrt(np.sqrt(np.mean(normalized**2, axis=0)))
+    sigma = [float(axis in in_plane_axes(image.grid)) for axis in range(image.grid.ndim)]
+    return ndimage.gaussian_filter(root.reshape(image.grid.shape), sigma)
 
 
 def _filled(mask: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:

@@ -76,10 +76,11 @@ def check_points(points: Sequence[Sequence[float]] | Tensor, grid: Grid) -> Tens
     outside = ~((index >= -0.5) & (index <= upper + 0.5)).all(1)
     if outside.any():
         number = int(outside.nonzero()[0])
+        found = [round(value, 1) for value in index[number].tolist()]
         msg = (
             f"prompt {number} at world {world[number].tolist()} {grid.unit} lies outside the moving image: "
-            f"its index is {[round(value, 1) for value in index[number].tolist()]}, the image has indices from "
-            f"{[0] * grid.ndim} to {[int(n) for n in upper]} ({'y, x' if grid.ndim == 2 else 'z, y, x'})"
+            f"its index ({'y, x' if grid.ndim == 2 else 'z, y, x'}) is {found}, "
+            f"and the image runs from {[0] * grid.ndim} to {[n - 1 for n in grid.shape]}"
         )
         raise ValueError(msg)
     return world
