@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
 from torch import Tensor
 
 from promptreg.body import body_mask
@@ -51,16 +52,16 @@ def sample_prompts(image: Image, region: Tensor, *, count: int, min_distance: fl
     region holds no further such point, the distance shrinks step by step for those that follow, and
     where it has fewer cells than prompts, cells repeat. Cells within 3 % of the edge are left out
     if others remain. The first points of a larger draw are those of a smaller one with the same
-    seed. Raises ValueError for an empty region.
+    seed, and the points stay where they are in the world when the array is flipped or transposed and
+    its affine with it. Raises ValueError for an empty region.
     """
-    cells = _candidates(region.cpu().numpy(), seed)
-    if not len(cells):
+    candidates = _candidates(region.cpu().numpy(), image.grid.affine, seed)
+    if not len(candidates):
         name = image.name or "the moving image"
         msg = f"no cell of {name} lies in the region for prompts: check prompts.where and the labels"
         raise ValueError(msg)
-    world = apply_affine(image.grid.affine, torch.as_tensor(cells, dtype=torch.float64))
-    chosen = _spread(world.numpy(), count, min_distance * float(image.grid.extent.max()))
-    return world[chosen]
+    chosen = _spread(candidates.numpy(), count, min_distance * float(image.grid.extent.max()))
+    return candidates[chosen]
 
 
 def check_points(points: Sequence[Sequence[float]] | Tensor, grid: Grid) -> Tensor:
@@ -86,15 +87,22 @@ def check_points(points: Sequence[Sequence[float]] | Tensor, grid: Grid) -> Tens
     return world
 
 
-def _candidates(region: np.ndarray, seed: int) -> np.ndarray:
-    """(n, ndim) index points of the region, shuffled, without those near the edge if others remain."""
+def _candidates(region: np.ndarray, affine: np.ndarray, seed: int) -> Tensor:
+    """(n, ndim) float64 world points of the region, shuffled, without the edge if others remain.
+
+    Cells are numbered along the world axes, so that the shuffle does not see the array's orientation.
+    """
+    orientation = io_orientation(affine)
+    affine = affine @ inv_ornt_aff(orientation, region.shape)
+    region = apply_orientation(region, orientation)
     interior = np.zeros_like(region)
     margins = [int(np.ceil(MARGIN * n)) if n > 4 else 0 for n in region.shape]
     interior[tuple(slice(m, n - m) for m, n in zip(margins, region.shape, strict=True))] = True
     kept = region & interior
     cells = np.flatnonzero(kept if kept.any() else region)
     order = np.random.default_rng(seed).permutation(len(cells))[:MAX_CANDIDATES]
-    return np.stack(np.unravel_index(cells[order], region.shape), axis=1)
+    index = np.stack(np.unravel_index(cells[order], region.shape), axis=1)
+    return apply_affine(affine, torch.as_tensor(index, dtype=torch.float64))
 
 
 def _spread(points: np.ndarray, count: int, distance: float) -> list[int]:

@@ -69,7 +69,8 @@ class View:
 def sample_views(grid: Grid, config: Views, seed: int) -> list[View]:
     """Draw the `config.count` views of the image on `grid`; the first is the identity.
 
-    View j depends on the seed and j alone, so that a larger count keeps the earlier views. Flips
+    View j depends on the seed and j alone, so that a larger count keeps the earlier views; its matrix
+    does not change when the array is flipped or transposed and its affine with it. Flips
     (either in-plane axis, both) run through all three before one repeats; "random" likewise runs
     through the families. Angles are uniform in [0, rotation_deg]; magnifications are log-uniform in
     [scale_min, scale_max], so that a factor and its inverse are equally likely.
@@ -118,7 +119,7 @@ def _draw(grid: Grid, config: Views, seed: int, j: int) -> dict[str, Any]:
         family, turn = _cycle(FAMILIES, turn, derive_seed(seed, "family")), turn // len(FAMILIES)
     rng = np.random.default_rng(derive_seed(seed, "view", j))
     if family == "flip":
-        first, second = in_plane_axes(grid)
+        first, second = sorted(in_plane_axes(grid), key=lambda axis: _world_axis(grid.affine[:-1, axis]))
         flips = ([first], [second], [first, second])
         return {"kind": "flip", "axes": _cycle(flips, turn, derive_seed(seed, "flip"))}
     if family == "rotation":
@@ -148,7 +149,13 @@ def _rotation(grid: Grid, degrees: float) -> np.ndarray:
         return np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     first, second = in_plane_axes(grid)
     normal = np.cross(grid.affine[:-1, second], grid.affine[:-1, first])
+    normal *= np.sign(normal[_world_axis(normal)])
     return Rotation.from_rotvec(angle * normal / np.linalg.norm(normal)).as_matrix()
+
+
+def _world_axis(direction: np.ndarray) -> int:
+    """Number of the world axis along which a direction mostly runs."""
+    return int(np.abs(direction).argmax())
 
 
 def _scaling(grid: Grid, factor: float) -> np.ndarray:

@@ -1,7 +1,11 @@
 import pytest
 import torch
+from toy_model import ToyModel
 
+from promptreg.geometry import default_affine, resample, visibility, world_to_index
 from promptreg.marginalize import average, entropy, view_cosine, view_overlap
+from promptreg.types import Grid, Image
+from promptreg.views import View, view_image
 
 
 def _probabilities(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -86,3 +90,24 @@ def test_views_are_compared_with_the_first_where_both_see():
 def test_prototypes_are_compared_with_the_first_by_their_direction():
     prototypes = torch.tensor([[[1.0, 0.0], [3.0, 0.0], [0.0, 2.0], [-1.0, 0.0]]])
     torch.testing.assert_close(view_cosine(prototypes), torch.tensor([[1.0, 1.0, 0.0, -1.0]]))
+
+
+def test_an_equivariant_model_decodes_the_same_roi_in_every_view():
+    grid = Grid((24, 24), default_affine(2, (0.5, 0.5)))
+    image = Image(_probabilities(1, 24, 24), grid)
+    points = torch.tensor([[4.0, 5.5], [8.0, 6.0]], dtype=torch.float64)
+    model, labels = ToyModel(2), torch.ones(2, 1, dtype=torch.int64)
+    records = [{"kind": "identity"}, {"kind": "flip", "axes": [1]}, {"kind": "flip", "axes": [0, 1]}]
+    records.append({"kind": "rotation", "degrees": 90.0})
+    masks, visible = [], []
+    for record in records:
+        embedding = model.embed(view_image(image, View.from_record(record, grid)))
+        index = world_to_index(embedding.image_grid, points).float()[:, None]
+        logits = model.decode(embedding, index, labels).logits[:, 0]
+        masks.append(resample(logits.sigmoid(), embedding.mask_grid, grid))
+        visible.append(visibility(embedding.mask_grid, grid))
+    mean, variance, weight = average(torch.stack(masks, 1), torch.stack(visible)[None])
+    torch.testing.assert_close(mean, masks[0], atol=2e-3, rtol=0)
+    assert variance.max() < 1e-5
+    assert (weight == 4).all()
+    assert view_overlap(torch.stack(masks, 1), torch.stack(visible)[None]).min() > 0.95

@@ -130,3 +130,17 @@ def test_points_of_the_user_pass_unchanged_or_are_named_with_their_index(volume)
         check_points([inside, [1000.0, 0.0, 0.0]], volume.grid)
     with pytest.raises(ValueError, match=r"prompt 0 has 2 coordinates, expected 3 \(x, y, z\)"):
         check_points([[1.0, 2.0]], volume.grid)
+
+
+@pytest.mark.parametrize("flips", [(1,), (0, 2), (0, 1, 2)])
+def test_prompts_stay_in_the_world_when_the_array_is_flipped_and_transposed(volume, flips):
+    region = torch.rand(volume.grid.shape, generator=torch.Generator().manual_seed(0)) > 0.5
+    reverse = np.eye(4)
+    for axis in flips:
+        reverse[axis, axis], reverse[axis, 3] = -1, volume.grid.shape[axis] - 1
+    permute = np.eye(4)[:, [1, 0, 2, 3]]
+    grid = Grid((30, 8, 30), volume.grid.affine @ reverse @ permute)
+    other = Image(torch.zeros(1, *grid.shape), grid)
+    expected = sample_prompts(volume, region, count=9, min_distance=0.1, seed=5)
+    found = sample_prompts(other, region.flip(flips).transpose(0, 1), count=9, min_distance=0.1, seed=5)
+    torch.testing.assert_close(found, expected, atol=1e-9, rtol=0)

@@ -191,3 +191,15 @@ def test_a_point_is_visible_where_the_view_shows_it():
 def test_a_scale_range_upside_down_is_an_error():
     with pytest.raises(ValueError, match=r"views.scale_min is 3.0, above views.scale_max, 2.5"):
         sample_views(GRIDS["plane"], Views(scale_min=3.0), 0)
+
+
+def test_views_stay_in_the_world_when_the_array_is_flipped_and_transposed(grid):
+    reverse = np.eye(grid.ndim + 1)
+    reverse[-2, -2], reverse[-2, -1] = -1, grid.shape[-1] - 1
+    order = [*range(grid.ndim)][::-1]
+    permute = np.eye(grid.ndim + 1)[:, [*order, grid.ndim]]
+    turned = Grid(tuple(grid.shape[axis] for axis in order), grid.affine @ reverse @ permute)
+    for kind in KINDS:
+        pairs = (sample_views(each, Views(kind=kind, count=7), 10) for each in (grid, turned))
+        for view, other in zip(*pairs, strict=True):
+            np.testing.assert_allclose(view.matrix, other.matrix, atol=1e-9)
