@@ -1,0 +1,234 @@
+"""Segment Anything (Kirillov et al., arXiv:2304.02643) behind the contract, on tensors throughout.
+
+The modules are those of the package `segment_anything`; its predictor and its `forward` are passed
+by, because they drop derivatives. The image is resized so that its longest side is the encoder's, and
+padded below and beside; features and masks are cropped to the image again, so that no cell of padding
+takes part in a similarity. Where the cells lie is said by their grids alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import ceil, pi
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate, pad
+
+from promptreg import checkpoints
+from promptreg.geometry import apply_affine, resized
+from promptreg.models.base import check_prompts
+from promptreg.models.slicewise import Slicewise
+from promptreg.types import Candidates, Embedding, Grid, Image
+
+PERCENTILES = (0.005, 0.995)
+QUANTILE_SAMPLES = 1 << 20
+
+
+class SegmentAnything:
+    """A frozen `segment_anything` model of planar images.
+
+    One click is decoded to the three masks of decreasing ambiguity, more points to the one mask that
+    is trained for them, as the authors advise; in a batch of both kinds that one stands three times.
+    Own scores are predicted IoUs. The model follows its input to its device; the encoder runs in
+    bfloat16 on CUDA, everything else in float32.
+    """
+
+    ndim: tuple[int, ...] = (2,)
+    differentiable = True
+    negative_points = True
+    prompts_per_chunk: ClassVar[int] = 16
+    slices_per_chunk: ClassVar[int] = 4
+
+    def __init__(self, sam: Any, *, name: str = "sam") -> None:
+        self.name = name
+        self.sam = sam.eval().requires_grad_(False)
+        self._side: int = sam.image_encoder.img_size
+
+    @classmethod
+    def from_checkpoint(cls, name: str) -> Self:
+        """Build "sam_vit_b", "sam_vit_l" or "sam_vit_h" with its published weights, every key matched.
+
+        Raises:
+            CheckpointUnavailable: the weights are not in the cache.
+        """
+        from segment_anything import sam_model_registry
+
+        state = checkpoints.load_state_dict(name)
+        sam = sam_model_registry[name.removeprefix("sam_")]()
+        sam.load_state_dict(state, strict=True)
+        return cls(sam, name=name)
+
+    def prepare(self, data: Tensor) -> Tensor:
+        """Bring an image or volume (C, *spatial) to colours (3, *spatial) in [0, 255]."""
+        return to_colours(data)
+
+    def embed(self, image: Image) -> Embedding:
+        """Encode one planar image of any number of channels."""
+        if image.grid.ndim != 2:
+            raise ValueError(f"{self.name} takes planar images, '{image.name}' has {image.grid.ndim} axes")
+        return self.embed_stack(self.prepare(image.data)[None], image.grid)[0]
+
+    def embed_stack(self, colours: Tensor, grid: Grid) -> list[Embedding]:
+        """Encode N prepared images (N, 3, Y, X) that share one grid."""
+        resampled = self._input_grid(grid)
+        padded = replace(resampled, shape=(self._side, self._side))
+        chunks = colours.split(self.slices_per_chunk)
+        full = torch.cat([self._encode(resize_8bit(chunk, resampled.shape)) for chunk in chunks])
+        cells = resized(padded, full.shape[-2:])
+        masks = resized(padded, [4 * n for n in cells.shape])
+        height, width = (
+            ceil(n * len_ / self._side) for n, len_ in zip(resampled.shape, cells.shape, strict=True)
+        )
+        feature_grid = replace(cells, shape=(height, width))
+        mask_grid = replace(masks, shape=(4 * height, 4 * width))
+        return [
+            Embedding(one[:, :height, :width], feature_grid, grid, mask_grid, _padding(one, height, width))
+            for one in full
+        ]
+
+    def decode(self, embedding: Embedding, points: Tensor, labels: Tensor) -> Candidates:
+        """Decode B prompts; three candidates if a prompt of the batch is one click, one otherwise."""
+        check_prompts(points, labels, ndim=2)
+        features = _with_padding(embedding).float()
+        self._follow(features)
+        inputs = self._input_grid(embedding.image_grid)
+        to_input = np.linalg.inv(inputs.affine) @ embedding.image_grid.affine
+        tokens = self._point_tokens(apply_affine(to_input, points.float()), labels)
+        chunks = [self._masks(features, chunk) for chunk in tokens.split(self.prompts_per_chunk)]
+        logits, scores = (torch.cat(part) for part in zip(*chunks, strict=True))
+        height, width = embedding.mask_grid.shape
+        choice = _applicable_masks(labels)
+        rows = torch.arange(len(labels), device=labels.device)[:, None]
+        return Candidates(logits[rows, choice, :height, :width], scores[rows, choice])
+
+    def _input_grid(self, grid: Grid) -> Grid:
+        """The grid of the resized image, before padding; sides rounded as the package rounds them."""
+        scale = self._side / max(grid.shape)
+        return resized(grid, [max(int(n * scale + 0.5), 1) for n in grid.shape])
+
+    def _follow(self, tensor: Tensor) -> None:
+        """Move the model to the tensor's device; not even touched where it is there (jvp forbids it)."""
+        if self.sam.device != tensor.device:
+            self.sam.to(tensor.device)
+
+    @torch.no_grad()
+    def _encode(self, colours: Tensor) -> Tensor:
+        """Normalize, pad and encode (N, 3, Y, X) in [0, 255]; (N, C, cells, cells) float32."""
+        self._follow(colours)
+        normalized = (colours - self.sam.pixel_mean) / self.sam.pixel_std
+        height, width = colours.shape[-2:]
+        padded = pad(normalized, (0, self._side - width, 0, self._side - height))
+        device = colours.device.type
+        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+            return self.sam.image_encoder(padded).float()
+
+    def _point_tokens(self, points: Tensor, labels: Tensor) -> Tensor:
+        """Prompt tokens (B, P + 1, C) of points (B, P, 2) y, x in cells of the encoder's input.
+
+        The prompt encoder's own method assigns in place; this one is a function of the points, which
+        every kind of derivative needs. The last token is the padding that stands for "no box".
+        """
+        encoder = self.sam.prompt_encoder
+        unit = (points.flip(-1) + 0.5) / self._side
+        phase = 2 * pi * (2 * unit - 1) @ encoder.pe_layer.positional_encoding_gaussian_matrix
+        position = torch.cat([phase.sin(), phase.cos()], dim=-1)
+        nothing = encoder.not_a_point_embed.weight
+        kinds = torch.cat([nothing, *(encoder.point_embeddings[i].weight for i in (0, 1))])
+        tokens = kinds[labels + 1] + position * (labels != -1)[..., None]
+        return torch.cat([tokens, nothing.expand(len(points), 1, -1)], dim=1)
+
+    def _masks(self, features: Tensor, prompts: Tensor) -> tuple[Tensor, Tensor]:
+        """All four masks (B, 4, 4h, 4w) and IoUs (B, 4) of features (C, h, w) and prompts (B, T, C).
+
+        The image stays one item until the prompts' attention makes it differ, so that its projections
+        are computed once for all prompts; the package repeats it for every prompt.
+        """
+        encoder, decoder = self.sam.prompt_encoder, self.sam.mask_decoder
+        own = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
+        tokens = torch.cat([own.expand(len(prompts), -1, -1), prompts], dim=1)
+        image = features[None] + encoder.no_mask_embed.weight[..., None, None]
+        attended, cells = decoder.transformer(image, encoder.get_dense_pe(), tokens)
+        fine = decoder.output_upscaling(cells.mT.unflatten(2, features.shape[1:]))
+        heads = enumerate(decoder.output_hypernetworks_mlps, start=1)
+        weights = torch.stack([head(attended[:, i]) for i, head in heads], dim=1)
+        return torch.einsum("bmc,bchw->bmhw", weights, fine), decoder.iou_prediction_head(attended[:, 0])
+
+
+class SamVitB(Slicewise):
+    """Segment Anything with ViT-B and its published weights; volumes slice by slice."""
+
+    def __init__(self) -> None:
+        super().__init__(SegmentAnything.from_checkpoint("sam_vit_b"))
+
+
+class SamVitL(Slicewise):
+    """Segment Anything with ViT-L and its published weights; volumes slice by slice."""
+
+    def __init__(self) -> None:
+        super().__init__(SegmentAnything.from_checkpoint("sam_vit_l"))
+
+
+class SamVitH(Slicewise):
+    """Segment Anything with ViT-H and its published weights; volumes slice by slice."""
+
+    def __init__(self) -> None:
+        super().__init__(SegmentAnything.from_checkpoint("sam_vit_h"))
+
+
+def to_colours(data: Tensor) -> Tensor:
+    """Bring intensities (C, *spatial) of any range to colours (3, *spatial) in [0, 255].
+
+    Three channels of 8-bit colour stay as they are. Anything else is windowed between the 0.5 and 99.5
+    percentiles of its values that are not exactly zero (padding, masked air): three channels together,
+    so that hues stay; other channels each, then averaged to grey.
+    """
+    data = data.float()
+    if len(data) == 3:
+        eight_bit = bool((data.amin() >= 0) & (data.amax() <= 255) & (data.amax() > 1))
+        return data if eight_bit else _windowed(data)
+    grey = torch.stack([_windowed(channel) for channel in data]).mean(0)
+    return grey.expand(3, *grey.shape)
+
+
+def _windowed(data: Tensor) -> Tensor:
+    """Map the percentiles of the non-zero values to 0 and 255, clipped; a constant becomes zero."""
+    values = data[data != 0]
+    if values.numel() == 0:
+        return torch.zeros_like(data)
+    step = ceil(values.numel() / QUANTILE_SAMPLES)
+    low, high = torch.quantile(values[::step], values.new_tensor(PERCENTILES))
+    span = (high - low).clamp_min(torch.finfo(data.dtype).tiny)
+    return ((data - low) / span).clamp(0, 1) * 255 * (high > low)
+
+
+def resize_8bit(colours: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Resize (N, C, Y, X) in [0, 255] with antialiased linear weights, rounding after either axis.
+
+    That is what Pillow does to 8-bit images (columns first, halves up), and what the published encoders
+    were trained on; one value in a thousand differs by one level, where Pillow's fixed-point weights tie.
+    """
+    for size in ((colours.shape[-2], shape[1]), shape):
+        colours = (interpolate(colours, size, mode="bilinear", antialias=True) + 0.5).floor().clamp(0, 255)
+    return colours
+
+
+def _padding(full: Tensor, height: int, width: int) -> dict[str, Tensor]:
+    """The cells of (C, Y, X) beyond the image, to the right and below; the decoder attends to them."""
+    return {"right": full[:, :height, width:], "below": full[:, height:]}
+
+
+def _with_padding(embedding: Embedding) -> Tensor:
+    """Put the encoder's output together again, (C, cells, cells)."""
+    rows = torch.cat([embedding.features, embedding.extras["right"].to(embedding.features)], dim=2)
+    return torch.cat([rows, embedding.extras["below"].to(embedding.features)], dim=1)
+
+
+def _applicable_masks(labels: Tensor) -> Tensor:
+    """Which of the four masks are each prompt's candidates, (B, M): 1 to 3 for one click, else 0."""
+    single = (labels != -1).sum(1, keepdim=True) == 1
+    ambiguous = torch.tensor([[1, 2, 3]], device=labels.device)
+    choice = torch.where(single, ambiguous, 0)
+    return choice if single.any() else choice[:, :1]
