@@ -144,23 +144,32 @@ class Fit(Section):
     parametrization: Literal["affine", "ffd", "svf", "ddf"] = Field(
         "svf", description="affine, free-form B-spline, stationary velocity (diffeomorphic), or dense"
     )
+    start: Literal["none", "translation", "affine"] = Field(
+        "affine",
+        description="richest closed-form start from the ROI centroids; simpler maps compete with it",
+    )
     max_cells: int | None = Field(
         None,
         ge=8,
         description="cells along the longest side of the working grid; 200 in 2D and 80 in 3D if absent",
     )
     levels: int = Field(3, ge=1, description="resolutions, coarse to fine")
-    iterations: int = Field(60, ge=1, description="optimizer steps at each level")
-    learning_rate: float = Field(0.5, gt=0, description="Adam step, voxels of the working grid")
+    iterations: int = Field(
+        60, ge=1, description="most optimizer steps at each level; it stops earlier on a plateau"
+    )
+    learning_rate: float = Field(
+        0.5, gt=0, description="Adam's first step at each level, cells of that level"
+    )
     control_cells: int = Field(6, ge=1, description="working cells between control points (ffd, svf)")
-    loss: Literal["dice", "sdf"] = Field("dice", description="per-ROI soft Dice or signed-distance loss")
+    loss: Literal["dice", "sdf"] = Field(
+        "dice", description="per-ROI soft Dice, or signed distances (reaches ROIs that do not overlap)"
+    )
     regularization: Literal["bending", "diffusion"] = Field(
-        "bending", description="penalty on the field, in mm"
+        "diffusion",
+        description="roughness of the field (svf: of its velocity), mean squared derivatives by world lengths: "
+        "first ones, or second ones times 1 % of the longest side",
     )
-    weight: float = Field(1.0, ge=0, description="weight of that penalty")
-    start: Literal["none", "translation", "affine"] = Field(
-        "affine", description="closed-form start from the ROI centroids (falls back to fewer parameters)"
-    )
+    weight: float = Field(0.1, ge=0, description="weight of that roughness against a mean ROI loss of 0 to 1")
     image_term: Literal["none", "ncc", "mi"] = Field(
         "none", description="image similarity added to the ROI term"
     )

@@ -1,0 +1,199 @@
+"""From corresponding regions to a dense displacement field (the last step of Sec. 3).
+
+The field is pre-alignment, closed-form start and deformation in one. The deformation is found coarse to
+fine by Adam on the regions' disagreement plus a penalty of its roughness.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from promptreg.config import Fit
+from promptreg.device import choose_device
+from promptreg.fit_levels import Layers, distance_layers, image_layers, mask_layers, pyramid
+from promptreg.fit_losses import image_loss, sdf_loss, soft_dice_loss
+from promptreg.fit_start import best_start, start_candidates
+from promptreg.geometry import jacobian_determinant, voxel_to_ddf
+from promptreg.parametrizations import Parametrization, parametrizations
+from promptreg.types import Ddf, Grid, Pair, RoiPairs
+
+MAX_CELLS = {2: 200, 3: 80}
+"""Cells along the longest side of the working grid where the configuration names none."""
+PATIENCE = 8
+"""A level ends after so many steps without a gain of TOLERANCE."""
+TOLERANCE = 1e-4
+"""Gain of the loss (1 - Dice, mean over the regions) that still counts."""
+LAST_STEP = 0.1
+"""Length of a level's last step, as a fraction of its first (cosine decay)."""
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """A fitted field and how it came about.
+
+    Attributes:
+        ddf: the canonical field on the fixed image's own grid.
+        start_kind: the start that won: prealignment, translation, similarity, affine or initial.
+        roi_dice_start: (K,) Dice of the regions (cut at 0.5, on the working grid) at that start.
+        roi_dice: (K,) the same after the fit; NaN for a region that is empty on either image.
+        folds_percent: share of the fixed image's cells where the Jacobian determinant is not positive.
+        history: (n_steps, 2), level (0 is the finest) and loss.
+        seconds_by_phase: wall time of "start", each "level_*" and "finish".
+        fitted: False where no usable region was given; `ddf` is then the start alone.
+    """
+
+    ddf: Ddf
+    start_kind: str
+    roi_dice_start: np.ndarray
+    roi_dice: np.ndarray
+    folds_percent: float
+    history: np.ndarray
+    seconds_by_phase: Mapping[str, float] = field(default_factory=dict)
+    fitted: bool = True
+
+
+def fit_ddf(rois: RoiPairs, pair: Pair, config: Fit, *, initial: np.ndarray | None = None) -> FitResult:
+    """Fit a dense displacement field to corresponding regions.
+
+    Args:
+        rois: K region pairs; a zero weight or an empty mask leaves a pair out of the fit.
+        pair: the images, for the fixed grid, the pre-alignment, and the image term where one is asked for.
+        config: settings.
+        initial: homogeneous world map, fixed to moving, pre-alignment included; one more possible start.
+
+    Raises:
+        ValueError: masks, weights and grids disagree in number or shape, or a weight is negative.
+    """
+    _check(rois, pair)
+    device = choose_device(config.device)
+    rois = _usable(rois, device)
+    fitted, seconds = bool(rois.weights.sum() > 0), dict[str, float]()
+    grids = pyramid(
+        pair.fixed.grid, max_cells=config.max_cells or MAX_CELLS[pair.fixed.grid.ndim], levels=config.levels
+    )
+    with _timed(seconds, "start"):
+        candidates = start_candidates(rois, pair.prealignment, kind=config.start, initial=initial)
+        start_kind, start = best_start(rois, candidates, grids[min(1, len(grids) - 1)])
+    voxel, history = (
+        _deform(rois, pair, config, grids=grids, start=start, seconds=seconds) if fitted else (None, [])
+    )
+    with _timed(seconds, "finish"):
+        masks = mask_layers(rois, grids[0])
+        before, after = _dice(masks, start, None), _dice(masks, start, voxel)
+        identity = torch.zeros(len(grids[0].shape), *grids[0].shape)
+        ddf = voxel_to_ddf(identity if voxel is None else voxel, grids[0], pair.fixed.grid, then=start)
+        folds = 100 * float((jacobian_determinant(ddf) <= 0).double().mean())
+    return FitResult(ddf, start_kind, before, after, folds, np.array(history).reshape(-1, 2), seconds, fitted)
+
+
+def _deform(
+    rois: RoiPairs,
+    pair: Pair,
+    config: Fit,
+    *,
+    grids: Sequence[Grid],
+    start: np.ndarray,
+    seconds: dict[str, float],
+) -> tuple[Tensor, list[tuple[int, float]]]:
+    """Fit the deformation coarse to fine; its voxel form on the finest grid, and (level, loss) rows."""
+    device = rois.fixed.device
+    fields = parametrizations(
+        config.parametrization, grids, control_cells=config.control_cells, device=device
+    )
+    coefficients, history = fields[-1].zeros(), list[tuple[int, float]]()
+    for level in reversed(range(len(grids))):
+        with _timed(seconds, f"level_{level}"):
+            if level + 1 < len(grids):
+                coefficients = fields[level + 1].refine(coefficients, fields[level])
+            objective = _objective(fields[level], rois, pair, config, start=start)
+            step = config.learning_rate * float(grids[level].spacing.min())
+            coefficients, losses = _minimize(objective, coefficients, step=step, iterations=config.iterations)
+            history += [(level, loss) for loss in losses]
+    return fields[0].displacement(coefficients), history
+
+
+def _objective(
+    family: Parametrization, rois: RoiPairs, pair: Pair, config: Fit, *, start: np.ndarray
+) -> Callable[[Tensor], Tensor]:
+    """The loss of coefficients: weighted mean of the regions' losses, roughness, image term if any."""
+    measure, layers = {"dice": (soft_dice_loss, mask_layers), "sdf": (sdf_loss, distance_layers)}[config.loss]
+    regions, shares = layers(rois, family.grid), rois.weights / rois.weights.sum()
+    images = None if config.image_term == "none" else image_layers(pair, family.grid, rois.fixed.device)
+    inside = None if images is None else images.overlap(start)
+
+    def objective(coefficients: Tensor) -> Tensor:
+        field = family.displacement(coefficients)
+        loss = (shares * measure(regions.moved(start, field), regions.fixed)).sum()
+        if images is not None and inside is not None and inside.any():
+            moved = images.moved(start, field)[0]
+            loss = loss + config.image_weight * image_loss(
+                moved, images.fixed[0], inside, kind=config.image_term
+            )
+        return loss + config.weight * family.penalty(coefficients, config.regularization)
+
+    return objective
+
+
+def _minimize(
+    objective: Callable[[Tensor], Tensor], start: Tensor, *, step: float, iterations: int
+) -> tuple[Tensor, list[float]]:
+    """Minimize by Adam with a cosine decay of the step; the best coefficients seen, and every loss."""
+    coefficients = start.clone().requires_grad_(True)
+    optimizer = torch.optim.Adam([coefficients], lr=step)
+    decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, iterations, eta_min=LAST_STEP * step)
+    best, losses = start, list[float]()
+    for _ in range(iterations + 1):
+        optimizer.zero_grad()
+        loss = objective(coefficients)
+        if not losses or loss.item() < min(losses):
+            best = coefficients.detach().clone()
+        losses.append(loss.item())
+        if len(losses) > PATIENCE and min(losses[:-PATIENCE]) - min(losses) < TOLERANCE:
+            break
+        loss.backward()
+        optimizer.step()
+        decay.step()
+    return best, losses
+
+
+def _dice(masks: Layers, start: np.ndarray, displacement: Tensor | None) -> np.ndarray:
+    """(K,) Dice of the regions cut at 0.5; NaN where one of a pair is empty without any deformation."""
+    moved, fixed = masks.moved(start, displacement) > 0.5, masks.fixed > 0.5
+    both, sizes = (moved & fixed).flatten(1).sum(1), moved.flatten(1).sum(1) + fixed.flatten(1).sum(1)
+    present = fixed.flatten(1).any(1) & (masks.moving > 0.5).flatten(1).any(1)
+    return torch.where(present, 2 * both / sizes.clamp(min=1), torch.nan).double().cpu().numpy()
+
+
+def _usable(rois: RoiPairs, device: torch.device) -> RoiPairs:
+    """The regions on a device in float32, with zero weight where one of a pair nowhere reaches 0.5."""
+    moving, fixed = rois.moving.to(device).float(), rois.fixed.to(device).float()
+    present = (moving > 0.5).flatten(1).any(1) & (fixed > 0.5).flatten(1).any(1)
+    weights = torch.where(present, rois.weights.to(device).float(), 0.0)
+    return replace(rois, moving=moving, fixed=fixed, weights=weights)
+
+
+def _check(rois: RoiPairs, pair: Pair) -> None:
+    n, name = len(rois.weights), pair.name or "pair"
+    expected = {"moving": (n, *rois.moving_grid.shape), "fixed": (n, *rois.fixed_grid.shape)}
+    for side, shape in expected.items():
+        found = tuple(getattr(rois, side).shape)
+        if found != shape:
+            msg = f"{name}: {side} regions have shape {found}; expected {shape}, (K, *{side}_grid.shape)"
+            raise ValueError(msg)
+    if not bool((torch.isfinite(rois.weights) & (rois.weights >= 0)).all()):
+        msg = f"{name}: region weights {rois.weights.tolist()}; expected finite numbers, none negative"
+        raise ValueError(msg)
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
+    begin = time.perf_counter()
+    yield
+    seconds[phase] = time.perf_counter() - begin
