@@ -17,6 +17,9 @@ from promptreg.models.base import PromptableModel
 from promptreg.prototype import cell_weights, gram, prototype
 from promptreg.types import Embedding, Grid
 
+COSINE_NOISE = 1e-6
+"""A fall of the cosine by less than this is not a fall: single precision resolves no more."""
+
 
 @dataclass(frozen=True, eq=False)
 class Iterate:
@@ -114,8 +117,7 @@ def improves(trial: Iterate, current: Iterate) -> Tensor:
 
     The two can disagree, since M is not the identity.
     """
-    tolerance = 4 * torch.finfo(current.similarity.dtype).eps
-    return (trial.residual < current.residual) & (trial.similarity >= current.similarity - tolerance)
+    return (trial.residual < current.residual) & (trial.similarity >= current.similarity - COSINE_NOISE)
 
 
 def clamp_to_view(points: Tensor, grid: Grid) -> Tensor:
