@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import skimage.data
@@ -5,7 +7,10 @@ import torch
 
 from promptreg.body import background_value, body_mask, in_plane_axes
 from promptreg.geometry import default_affine
+from promptreg.imageio import read_image, read_labels
 from promptreg.types import Grid, Image
+
+REAL = Path(__file__).parents[3] / "shared" / "data"
 
 
 def _image(array: np.ndarray, spacing: tuple[float, ...] | None = None) -> Image:
@@ -115,13 +120,13 @@ def test_crumbs_are_dropped_and_second_bodies_kept():
     assert not found[45:].any()
 
 
-def test_the_background_value_is_air_glass_or_the_middle_of_the_border():
-    assert background_value(_image(_ct(_disc((4, 64, 64), 24))[None])).item() == pytest.approx(
-        -1000, abs=1100
-    )
-    torch.testing.assert_close(
-        background_value(_image(_histology(_disc((64, 64), 20)))), torch.full((3,), 243.0), atol=1.0, rtol=0
-    )
+def test_the_background_value_is_air_glass_or_a_middle_grey():
+    air = np.maximum(_ct(_disc((4, 64, 64), 24)), -1000)
+    assert background_value(_image(air[None], (5.0, 1.0, 1.0))).item() == pytest.approx(-1000, abs=5)
+    glass = background_value(_image(_histology(_disc((64, 64), 20))))
+    torch.testing.assert_close(glass, torch.full((3,), 243.0), atol=1.0, rtol=0)
+    ramp = np.broadcast_to(np.arange(65.0), (1, 65, 65))
+    assert background_value(_image(ramp)).item() == pytest.approx(32)
 
 
 def test_slices_lie_across_the_thickest_axis_and_along_the_last_two_of_isotropic_volumes():
@@ -130,3 +135,35 @@ def test_slices_lie_across_the_thickest_axis_and_along_the_last_two_of_isotropic
     assert in_plane_axes(Grid(shape, default_affine(3, (1.0, 1.0, 3.0)))) == (0, 1)
     assert in_plane_axes(Grid(shape, default_affine(3, (1.0, 1.001, 1.0)))) == (1, 2)
     assert in_plane_axes(Grid((4, 5), default_affine(2))) == (0, 1)
+
+
+@pytest.mark.realdata
+@pytest.mark.skipif(not REAL.exists(), reason="no folder of real pairs beside the project")
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("abdomen_mr/chaos_t2_03_image.nii.gz", "abdomen_mr/chaos_t2_03_label.nii.gz"),
+        ("lung_mr/h1_0004_image.nii.gz", "lung_mr/h1_0004_lobes.nii.gz"),
+    ],
+)
+def test_the_body_of_a_real_volume_holds_its_organs_and_leaves_out_the_air(name, labels):
+    image = read_image(REAL / name)
+    body = body_mask(image).numpy()
+    organs = read_labels(REAL / labels, image.grid) > 0
+    assert body[organs].mean() > 0.99
+    assert 0.2 < body.mean() < 0.7
+
+
+@pytest.mark.realdata
+@pytest.mark.skipif(not REAL.exists(), reason="no folder of real pairs beside the project")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "prostate_mr/prostatex_0000_t2w.mha",
+        "lung_ct/elastix_baseline_image.mha",
+        "pathology/tma_1B_I2_R.tif",
+        "aerial/zurich_zh12_01_01_R.png",
+    ],
+)
+def test_a_real_image_that_fills_its_frame_is_all_body(name):
+    assert body_mask(read_image(REAL / name)).all()
