@@ -108,16 +108,7 @@ def _draw_boxes(ax: mpl.axes.Axes, part: pd.DataFrame, hues: dict[str, tuple[flo
 def _label_row(row: np.ndarray, part: pd.DataFrame, metric: str) -> None:
     """Name the metric beneath its panels, and which way is better."""
     unit = next((unit for unit in part["unit"] if unit), "")
-    arrow = "higher is better" if metric in HIGHER_IS_BETTER else "lower is better"
+    better = "higher is better" if metric in HIGHER_IS_BETTER else "lower is better"
     title = METRIC_TITLES.get(metric, metric) + (f" ({unit})" if unit else "")
     for ax in row:
-        ax.set_xlabel(title)
-    row[0].annotate(
-        arrow,
-        (0, 1),
-        xycoords="axes fraction",
-        xytext=(2, 1),
-        textcoords="offset points",
-        fontsize=6,
-        color=GREY,
-    )
+        ax.set_xlabel(f"{title}, {better}")

@@ -51,8 +51,6 @@ def uncertainty_maps(pair: Pair, found: Correspondences) -> Figure:
         ax.set_xlim(limits[0])
         ax.set_ylim(limits[1])
         ax.set_title(name)
-    bar = figure.colorbar(
-        mpl.cm.ScalarMappable(norm=heat.norm, cmap=heat.cmap), ax=axes, shrink=0.75, pad=0.01
-    )
+    bar = figure.colorbar(heat, ax=axes, shrink=0.75, pad=0.01)
     bar.set_label("variance of the ROI probability over views")
     return figure
