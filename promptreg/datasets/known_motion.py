@@ -6,6 +6,8 @@ and points move together: what was at world p is at M p afterwards, on the same 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +21,19 @@ from promptreg.types import Ddf, Grid, Image
 
 if TYPE_CHECKING:
     from promptreg.config import Misalign
+
+
+@dataclass(frozen=True, eq=False)
+class KnownPair:
+    """A pair with exact truth: images, labels (*grid.shape) int32 or None, landmarks (N, ndim) world."""
+
+    moving: Image
+    fixed: Image
+    moving_labels: np.ndarray | None
+    fixed_labels: np.ndarray | None
+    moving_landmarks: np.ndarray
+    fixed_landmarks: np.ndarray
+    label_names: Mapping[int, str] = field(default_factory=dict)
 
 
 def misalignment_matrix(grid: Grid, misalign: Misalign, seed: int) -> np.ndarray:
