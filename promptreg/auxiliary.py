@@ -10,161 +10,134 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from promptreg import config
-from promptreg.alignment import Alignment, align_roi
-from promptreg.inverse import InversePrompts
+from promptreg.alignment import align_roi
+from promptreg.inverse import AuxiliaryRecord, InversePrompts
 from promptreg.models.base import PromptableModel
 from promptreg.objective import Objective
 from promptreg.prototype import prototype
-from promptreg.reach import Reach, directed_distances, place_points
-from promptreg.types import Embedding, Grid
+from promptreg.reach import directed_distances, place_points
+from promptreg.types import Embedding
 
 SAME_POINT = 0.01
 """Two points closer than this fraction of the longest side count as one."""
-
-
-@dataclass(frozen=True, eq=False)
-class MovingRegions:
-    """The B regions R^x looked for, as (B, *grid.shape) probabilities, and the world map fixed to moving."""
-
-    probabilities: Tensor
-    grid: Grid
-    prealignment: np.ndarray
-
-    def beside(self, fixed: Tensor, fixed_grid: Grid, how: Alignment, rows: Tensor) -> Tensor:
-        """Return the regions `rows` aligned with the fixed ones (b, *fixed_grid.shape); see `align_roi`."""
-        return align_roi(
-            self.probabilities[rows].to(fixed),
-            self.grid,
-            fixed,
-            fixed_grid,
-            how=how,
-            prealignment=self.prealignment,
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class AuxiliaryRecord:
-    """What became of each prompt.
-
-    Attributes:
-        n_positive, n_negative: (B,) auxiliary points that were kept.
-        n_tried: (B,) auxiliary points that were decoded.
-        missed, spilled: (B,) h_x and h_y of the kept region, world units.
-        agreement: (B,) soft Dice of the kept region and the aligned moving region.
-        stop: B reasons: "within sigma", "most points", "no decrease", "repeated point",
-            "no negative points" (the model has none) or "empty moving region".
-    """
-
-    n_positive: Tensor
-    n_negative: Tensor
-    n_tried: Tensor
-    missed: Tensor
-    spilled: Tensor
-    agreement: Tensor
-    stop: tuple[str, ...]
 
 
 def add_auxiliary(
     model: PromptableModel,
     embedding: Embedding,
     inverse: InversePrompts,
-    moving: MovingRegions,
+    reference: Tensor,
     auxiliary: config.Auxiliary,
-) -> tuple[InversePrompts, AuxiliaryRecord]:
-    """Add points to B prompts until their regions R^y reach no further beyond R^x than R^x beyond them.
+) -> InversePrompts:
+    """Add points to B prompts until R^y and R^x reach equally far beyond each other.
 
-    In every round R^x is aligned with the present R^y. With h_x the distance that R^x reaches beyond
-    R^y and h_y the converse, h_x > h_y puts a positive point where R^x is missed, h_y > h_x a negative
-    one where R^y spills over. The region that is kept is the one with the highest soft Dice with its
-    aligned R^x, among all rounds and the primary prompt alone: not always the last.
+    In every round R^x is aligned anew with the present R^y. With h_x the distance that R^x reaches
+    beyond R^y and h_y the converse, h_x > h_y puts a positive point where R^x is missed, h_y > h_x a
+    negative one where R^y spills over. The region that is kept is the one with the highest soft Dice
+    with its aligned R^x among all rounds, the primary prompt alone included: not always the last.
 
     Args:
-        inverse: prompts of Eq. 1 on the fixed image `embedding`, with their regions R^y.
-        moving: the B regions R^x.
-        auxiliary: lengths in it are fractions of the longest side of the fixed image.
+        embedding: of the fixed image.
+        inverse: prompts of Eq. 1 with their regions R^y.
+        reference: (B, *mask_grid.shape) R^x, brought to the fixed mask grid by `align_roi`.
+        auxiliary: its lengths are fractions of the longest side of the fixed image.
 
     Returns:
-        The prompts, with (B, P + n) points where unused ones are padding, and what became of each.
+        Prompts of (B, P + n) points, unused ones padding, with the record of each in `auxiliary`.
     """
-    rounds = _Rounds(model, embedding, inverse, moving, auxiliary)
+    rounds = _Rounds(model, embedding, inverse, reference, auxiliary)
     while rounds.active.any():
         rounds.advance()
     return rounds.result()
 
 
+@dataclass(eq=False)
+class _Kept:
+    """The best round of every prompt so far, and how many auxiliary points it had; see `AuxiliaryRecord`."""
+
+    regions: Tensor
+    candidate: Tensor
+    n_points: Tensor
+    missed: Tensor
+    spilled: Tensor
+    agreement: Tensor
+
+
 class _Rounds:
-    """The state of `add_auxiliary`; prompts that are still active have all had the same number of points."""
+    """The state of `add_auxiliary`. All prompts that are still active have equally many points."""
 
     def __init__(
         self,
         model: PromptableModel,
         embedding: Embedding,
         inverse: InversePrompts,
-        moving: MovingRegions,
+        reference: Tensor,
         auxiliary: config.Auxiliary,
     ) -> None:
-        self.inverse, self.moving, self.auxiliary = inverse, moving, auxiliary
-        self.objective = replace(
-            Objective.of(model, embedding, inverse.target, inverse.labels), candidate=inverse.candidate
-        )
+        self.inverse, self.reference, self.auxiliary = inverse, reference, auxiliary
+        self.objective = Objective.of(model, embedding, inverse.target, inverse.labels)
         self.side = float(embedding.image_grid.extent.max())
-        self.n_primary = inverse.points.shape[1]
-        unused = auxiliary.max_points
-        self.points = torch.cat([inverse.points, inverse.points[:, :1].expand(-1, unused, -1)], dim=1)
-        self.labels = pad(inverse.labels, (0, unused), value=-1)
-        self.regions = inverse.probabilities.clone()
-        self.n_tried = torch.zeros_like(inverse.candidate)
+        n_prompts, self.n_primary = inverse.labels.shape
+        room = auxiliary.max_points
+        self.points = torch.cat([inverse.points, inverse.points[:, :1].expand(-1, room, -1)], dim=1)
+        self.labels = pad(inverse.labels, (0, room), value=-1)
+        self.regions, self.candidate = inverse.probabilities.clone(), inverse.candidate.clone()
         self.gap = torch.full_like(inverse.residual, torch.nan)
+        self.n_tried = torch.zeros_like(inverse.candidate)
         self.active = torch.ones_like(self.n_tried, dtype=torch.bool)
-        self.stop = [""] * len(self.points)
-        self.candidate = inverse.candidate.clone()
-        self.kept = inverse.probabilities.clone()
-        self.kept_candidate = inverse.candidate.clone()
-        self.n_kept = torch.zeros_like(self.n_tried)
-        self.agreement = torch.full_like(self.gap, -1)
-        self.missed, self.spilled = torch.zeros_like(self.gap), torch.zeros_like(self.gap)
+        self.stop = [""] * n_prompts
+        zero = torch.zeros_like(inverse.residual)
+        self.kept = _Kept(
+            self.regions.clone(), self.candidate.clone(), self.n_tried.clone(), zero, zero.clone(), zero - 1
+        )
 
     def advance(self) -> None:
         """Compare the active prompts' regions, stop those that are done, give the others a point."""
         rows = self.active.nonzero().flatten()
-        grid = self.objective.embedding.mask_grid
-        aligned = self.moving.beside(self.regions[rows], grid, self.auxiliary.align, rows)
-        wanted, present = aligned > 0.5, self.regions[rows] > 0.5
-        missed, spilled = directed_distances(wanted, present, grid)
-        self._keep_better(rows, soft_dice(aligned, self.regions[rows]), missed, spilled)
+        grid, present = self.objective.embedding.mask_grid, self.regions[rows]
+        unmoved = np.eye(grid.ndim + 1)
+        how = self.auxiliary.align
+        aligned = align_roi(
+            self.reference[rows].to(present), grid, present, grid, how=how, prealignment=unmoved
+        )
+        wanted, found = aligned > 0.5, present > 0.5
+        missed, spilled = directed_distances(wanted, found, grid)
+        self._keep_better(rows, soft_dice(aligned, present), missed.distance, spilled.distance)
         step = self.auxiliary.epsilon * self.side
         positive = missed.distance >= spilled.distance
         points = torch.where(
             positive[:, None],
-            place_points(wanted, present, missed, grid, step=step),
-            place_points(present, wanted, spilled, grid, step=step),
+            place_points(wanted, found, missed, grid, step=step),
+            place_points(found, wanted, spilled, grid, step=step),
         )
-        gap = (missed.distance - spilled.distance).abs()
         if self.auxiliary.trigger == "max":
             gap = torch.maximum(missed.distance, spilled.distance)
-        done = self._stopped(rows, wanted, gap, positive, points)
+        else:
+            gap = (missed.distance - spilled.distance).abs()
+        done = self._stopped(rows, ~wanted.flatten(1).any(1), gap, positive, points)
         self.gap[rows] = gap.to(self.gap)
         self.active[rows[done]] = False
         if not done.all():
             self._decode(rows[~done], points[~done], positive[~done])
 
-    def _keep_better(self, rows: Tensor, agreement: Tensor, missed: Reach, spilled: Reach) -> None:
-        """Keep the regions of `rows` whose agreement is the highest so far."""
-        better = agreement > self.agreement[rows]
+    def _keep_better(self, rows: Tensor, agreement: Tensor, missed: Tensor, spilled: Tensor) -> None:
+        """Keep the present regions of those `rows` whose agreement is the highest so far."""
+        kept, better = self.kept, agreement > self.kept.agreement[rows]
         chosen = rows[better]
-        self.agreement[chosen] = agreement[better]
-        self.kept[chosen] = self.regions[chosen]
-        self.kept_candidate[chosen] = self.candidate[chosen]
-        self.n_kept[chosen] = self.n_tried[chosen]
-        self.missed[chosen] = missed.distance[better].to(self.missed)
-        self.spilled[chosen] = spilled.distance[better].to(self.spilled)
+        kept.regions[chosen], kept.candidate[chosen] = self.regions[chosen], self.candidate[chosen]
+        kept.n_points[chosen] = self.n_tried[chosen]
+        kept.missed[chosen], kept.spilled[chosen] = (
+            missed[better].to(kept.missed),
+            spilled[better].to(kept.spilled),
+        )
+        kept.agreement[chosen] = agreement[better].to(kept.agreement)
 
-    def _stopped(self, rows: Tensor, wanted: Tensor, gap: Tensor, positive: Tensor, points: Tensor) -> Tensor:
-        """Say which of `rows` are done, (b,) bool, and note the first reason."""
+    def _stopped(self, rows: Tensor, empty: Tensor, gap: Tensor, positive: Tensor, points: Tensor) -> Tensor:
+        """Say which of `rows` are done, (b,) bool, and note the first reason of each."""
         distances = (self.points[rows] - points[:, None].to(self.points)).norm(dim=-1)
         repeated = ((distances < SAME_POINT * self.side) & (self.labels[rows] >= 0)).any(1)
         reasons = {
-            "empty moving region": ~wanted.flatten(1).any(1),
+            "empty moving region": empty,
             "within sigma": gap <= self.auxiliary.sigma * self.side,
             "most points": self.n_tried[rows] >= self.auxiliary.max_points,
             "no decrease": gap >= self.gap[rows],
@@ -177,7 +150,7 @@ class _Rounds:
         return hits.any(1)
 
     def _decode(self, rows: Tensor, points: Tensor, positive: Tensor) -> None:
-        """Append a point (b, ndim) to each of `rows` and decode; a candidate that is gone is chosen anew."""
+        """Append a point to each of `rows` and decode; a candidate that is gone is chosen anew."""
         n_points = self.n_primary + int(self.n_tried[rows[0]]) + 1
         self.points[rows, n_points - 1] = points.to(self.points)
         self.labels[rows, n_points - 1] = positive.to(self.labels)
@@ -188,28 +161,32 @@ class _Rounds:
         self.candidate[rows] = candidate
         self.regions[rows] = masks[torch.arange(len(rows), device=rows.device), candidate]
 
-    def result(self) -> tuple[InversePrompts, AuxiliaryRecord]:
+    def result(self) -> InversePrompts:
         """Return the kept prompts; unused points repeat the first one and are labelled as padding."""
-        n_points = self.n_primary + int(self.n_kept.max())
-        used = torch.arange(n_points, device=self.labels.device) < (self.n_primary + self.n_kept)[:, None]
-        points = torch.where(used[..., None], self.points[:, :n_points], self.points[:, :1])
+        kept, n_primary = self.kept, self.n_primary
+        n_points = n_primary + int(kept.n_points.max())
+        used = torch.arange(n_points, device=self.labels.device) < (n_primary + kept.n_points)[:, None]
         labels = torch.where(used, self.labels[:, :n_points], -1)
-        residual, cosine = self.objective.measure(
-            prototype(self.objective.features, self.objective.weights(self.kept))
-        )
-        prompts = replace(
+        n_positive, n_negative = ((labels[:, n_primary:] == label).sum(1) for label in (1, 0))
+        regions = prototype(self.objective.features, self.objective.weights(kept.regions))
+        residual, cosine = self.objective.measure(regions)
+        return replace(
             self.inverse,
-            points=points,
+            points=torch.where(used[..., None], self.points[:, :n_points], self.points[:, :1]),
             labels=labels,
-            candidate=self.kept_candidate,
+            candidate=kept.candidate,
             residual=residual,
             similarity=cosine,
-            probabilities=self.kept,
-        )
-        added = labels[:, self.n_primary :]
-        n_positive, n_negative = (added == 1).sum(1), (added == 0).sum(1)
-        return prompts, AuxiliaryRecord(
-            n_positive, n_negative, self.n_tried, self.missed, self.spilled, self.agreement, tuple(self.stop)
+            probabilities=kept.regions,
+            auxiliary=AuxiliaryRecord(
+                n_positive,
+                n_negative,
+                self.n_tried,
+                kept.missed,
+                kept.spilled,
+                kept.agreement,
+                tuple(self.stop),
+            ),
         )
 
 

@@ -19,6 +19,28 @@ from promptreg.types import Embedding, Grid
 
 
 @dataclass(frozen=True, eq=False)
+class AuxiliaryRecord:
+    """What became of each prompt in Eq. 2.
+
+    Attributes:
+        n_positive, n_negative: (B,) auxiliary points that were kept.
+        n_tried: (B,) auxiliary points that were decoded.
+        missed, spilled: (B,) h_x and h_y of the kept region, world units.
+        agreement: (B,) soft Dice of the kept region and the aligned moving region.
+        stop: B reasons: "within sigma", "most points", "no decrease", "repeated point",
+            "no negative points" (the model has none) or "empty moving region".
+    """
+
+    n_positive: Tensor
+    n_negative: Tensor
+    n_tried: Tensor
+    missed: Tensor
+    spilled: Tensor
+    agreement: Tensor
+    stop: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class InversePrompts:
     """Corresponding prompts Z^y of B regions on the fixed image, and what they segment.
 
@@ -32,6 +54,7 @@ class InversePrompts:
         similarity: (B,) cosine of G^y and G^x.
         probabilities: (B, *mask_grid.shape), R^y.
         steps: (B,) accepted refinement steps.
+        auxiliary: what became of them in Eq. 2, once auxiliary points have been sought.
     """
 
     points: Tensor
@@ -43,6 +66,7 @@ class InversePrompts:
     similarity: Tensor
     probabilities: Tensor
     steps: Tensor
+    auxiliary: AuxiliaryRecord | None = None
 
 
 def invert_prompts(

@@ -23,8 +23,7 @@ FLOOR = 1e-6
 def start_map(
     similarity: Tensor,
     local: Tensor,
-    *,
-    how: Literal["similarity", "local", "gated"],
+    how: Literal["same", "similarity", "local", "gated"],
     prior: Tensor | None = None,
 ) -> Tensor:
     """Combine similarities into a non-negative map whose peaks are candidate prompts, (B, *cells).
@@ -50,7 +49,7 @@ def gaussian_prior(feature_grid: Grid, centers: Tensor, sigma: float) -> Tensor:
     return torch.exp(-squared / (2 * sigma**2)).reshape(len(centers), *feature_grid.shape)
 
 
-def peaks(maps: Tensor, feature_grid: Grid, *, n: int, radius_cells: int = 2) -> Tensor:
+def peaks(maps: Tensor, feature_grid: Grid, n: int, *, radius_cells: int = 2) -> Tensor:
     """Return the n highest separate maxima of every map (B, *cells) as world points, (B, n, ndim).
 
     A maximum is a cell that no other exceeds within `radius_cells` cells of the finest axis (coarser
@@ -103,8 +102,8 @@ def start_points(
     flat_local = local.flatten(0, 1)
     flat_prior = None if prior is None else prior.flatten(0, 1)
     region = similarity[:, None].expand_as(local).flatten(0, 1)
-    maps = start_map(region, flat_local, how=how, prior=flat_prior)
-    local_maps = start_map(region, flat_local, how="local", prior=flat_prior)
+    maps = start_map(region, flat_local, how, flat_prior)
+    local_maps = start_map(region, flat_local, "local", flat_prior)
     positive = (labels == 1).flatten().reshape(-1, *[1] * feature_grid.ndim)
     found = peaks(
         torch.where(positive, maps, local_maps), feature_grid, n=n_starts, radius_cells=radius_cells

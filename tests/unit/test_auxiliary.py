@@ -1,13 +1,12 @@
 import math
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
 from test_reach import ball, blobs
 
 from promptreg import config
-from promptreg.auxiliary import MovingRegions, add_auxiliary, soft_dice
+from promptreg.auxiliary import add_auxiliary, soft_dice
 from promptreg.geometry import cell_indices, default_affine, index_to_world, world_to_index
 from promptreg.inverse import InversePrompts
 from promptreg.reach import covers
@@ -62,18 +61,14 @@ def _primary(embedding: Embedding, index: torch.Tensor, regions: torch.Tensor, c
     )
 
 
-def _moving(regions: torch.Tensor, grid: Grid) -> MovingRegions:
-    return MovingRegions(regions.float(), grid, np.eye(grid.ndim + 1))
-
-
 def _run(wanted: torch.Tensor, present: torch.Tensor, *, model=None, candidate: int = 0, **changes):
     """Run from regions `present` towards `wanted`, both (B, *shape) bool."""
     embedding = _embedding(*wanted.shape[1:])
     index = torch.stack([mask.nonzero().float().mean(0).round() for mask in present])
     auxiliary = AUXILIARY.model_copy(update=changes)
     inverse = _primary(embedding, index, present, candidate)
-    moving = _moving(wanted, embedding.mask_grid)
-    return inverse, *add_auxiliary(model or Brush(), embedding, inverse, moving, auxiliary)
+    found = add_auxiliary(model or Brush(), embedding, inverse, wanted.float(), auxiliary)
+    return inverse, found, found.auxiliary
 
 
 SHAPE = (64, 64)
@@ -178,10 +173,10 @@ def test_an_empty_moving_region_is_flagged():
 def test_an_empty_fixed_region_gets_the_deepest_point_of_the_moving_one():
     embedding = _embedding(*SHAPE)
     inverse = _primary(embedding, torch.tensor([[5.0, 5.0]]), torch.zeros(1, *SHAPE))
-    moving = _moving(ball(SHAPE, (40, 40), 10)[None], embedding.mask_grid)
-    found, record = add_auxiliary(Brush(), embedding, inverse, moving, AUXILIARY)
+    reference = ball(SHAPE, (40, 40), 10)[None].float()
+    found = add_auxiliary(Brush(), embedding, inverse, reference, AUXILIARY)
     assert world_to_index(embedding.image_grid, found.points[0, 1]).tolist() == [40, 40]
-    assert record.n_positive.item() == 1
+    assert found.auxiliary.n_positive.item() == 1
 
 
 def test_no_more_than_the_allowed_points_are_tried_and_every_stop_has_a_reason():
