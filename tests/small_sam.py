@@ -25,7 +25,7 @@ def small_sam(*, seed: int = 0, side: int = 128) -> Sam:
     sam = Sam(encoder, prompts, decoder)
     generator = torch.Generator().manual_seed(seed)
     for tensor in [*sam.parameters(), prompts.pe_layer.positional_encoding_gaussian_matrix]:
-        spread = tensor.shape[-1] ** -0.5 if tensor.ndim > 1 else 0.1
+        spread = 0.1 if tensor.ndim == 1 else 1.0 if len(tensor) == 1 else tensor.shape[-1] ** -0.5
         drawn = torch.randn(tensor.shape, generator=generator) * spread
         tensor.data.copy_(drawn + (tensor.ndim == 1))
     return sam.eval()

@@ -8,6 +8,7 @@ takes part in a similarity. Where the cells lie is said by their grids alone.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from math import ceil, pi
 from typing import Any, ClassVar, Self
@@ -15,16 +16,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate, pad
+from torch.nn.functional import pad
 
 from promptreg import checkpoints
 from promptreg.geometry import apply_affine, resized
 from promptreg.models.base import check_prompts
+from promptreg.models.colours import resize_8bit, to_colours
 from promptreg.models.slicewise import Slicewise
 from promptreg.types import Candidates, Embedding, Grid, Image
-
-PERCENTILES = (0.005, 0.995)
-QUANTILE_SAMPLES = 1 << 20
 
 
 class SegmentAnything:
@@ -96,13 +95,19 @@ class SegmentAnything:
         self._follow(features)
         inputs = self._input_grid(embedding.image_grid)
         to_input = np.linalg.inv(inputs.affine) @ embedding.image_grid.affine
-        tokens = self._point_tokens(apply_affine(to_input, points.float()), labels)
-        chunks = [self._masks(features, chunk) for chunk in tokens.split(self.prompts_per_chunk)]
-        logits, scores = (torch.cat(part) for part in zip(*chunks, strict=True))
+        in_input = apply_affine(to_input, points.float())
+        groups = list(_by_length(labels))
+        n_masks = 3 if len(groups[0][1][0]) == 1 else 1
+        found = [
+            self._decode_tokens(
+                features, self._point_tokens(in_input[rows[:, None], kept], labels[rows[:, None], kept])
+            )
+            for rows, kept in groups
+        ]
+        order = torch.cat([rows for rows, _ in groups]).argsort()
         height, width = embedding.mask_grid.shape
-        choice = _applicable_masks(labels)
-        rows = torch.arange(len(labels), device=labels.device)[:, None]
-        return Candidates(logits[rows, choice, :height, :width], scores[rows, choice])
+        logits = torch.cat([one.logits[:, :, :height, :width].expand(-1, n_masks, -1, -1) for one in found])
+        return Candidates(logits[order], torch.cat([one.scores.expand(-1, n_masks) for one in found])[order])
 
     def _input_grid(self, grid: Grid) -> Grid:
         """The grid of the resized image, before padding; sides rounded as the package rounds them."""
@@ -135,10 +140,16 @@ class SegmentAnything:
         unit = (points.flip(-1) + 0.5) / self._side
         phase = 2 * pi * (2 * unit - 1) @ encoder.pe_layer.positional_encoding_gaussian_matrix
         position = torch.cat([phase.sin(), phase.cos()], dim=-1)
+        kinds = torch.cat([encoder.point_embeddings[i].weight for i in (0, 1)])
         nothing = encoder.not_a_point_embed.weight
-        kinds = torch.cat([nothing, *(encoder.point_embeddings[i].weight for i in (0, 1))])
-        tokens = kinds[labels + 1] + position * (labels != -1)[..., None]
-        return torch.cat([tokens, nothing.expand(len(points), 1, -1)], dim=1)
+        return torch.cat([position + kinds[labels], nothing.expand(len(points), 1, -1)], dim=1)
+
+    def _decode_tokens(self, features: Tensor, tokens: Tensor) -> Candidates:
+        """Decode prompts of one length (B, P + 1, C) chunk by chunk: three masks for one click, else one."""
+        chunks = [self._masks(features, chunk) for chunk in tokens.split(self.prompts_per_chunk)]
+        logits, scores = (torch.cat(part) for part in zip(*chunks, strict=True))
+        offered = slice(1, 4) if tokens.shape[1] == 2 else slice(0, 1)
+        return Candidates(logits[:, offered], scores[:, offered])
 
     def _masks(self, features: Tensor, prompts: Tensor) -> tuple[Tensor, Tensor]:
         """All four masks (B, 4, 4h, 4w) and IoUs (B, 4) of features (C, h, w) and prompts (B, T, C).
@@ -178,43 +189,6 @@ class SamVitH(Slicewise):
         super().__init__(SegmentAnything.from_checkpoint("sam_vit_h"))
 
 
-def to_colours(data: Tensor) -> Tensor:
-    """Bring intensities (C, *spatial) of any range to colours (3, *spatial) in [0, 255].
-
-    Three channels of 8-bit colour stay as they are. Anything else is windowed between the 0.5 and 99.5
-    percentiles of its values that are not exactly zero (padding, masked air): three channels together,
-    so that hues stay; other channels each, then averaged to grey.
-    """
-    data = data.float()
-    if len(data) == 3:
-        eight_bit = bool((data.amin() >= 0) & (data.amax() <= 255) & (data.amax() > 1))
-        return data if eight_bit else _windowed(data)
-    grey = torch.stack([_windowed(channel) for channel in data]).mean(0)
-    return grey.expand(3, *grey.shape)
-
-
-def _windowed(data: Tensor) -> Tensor:
-    """Map the percentiles of the non-zero values to 0 and 255, clipped; a constant becomes zero."""
-    values = data[data != 0]
-    if values.numel() == 0:
-        return torch.zeros_like(data)
-    step = ceil(values.numel() / QUANTILE_SAMPLES)
-    low, high = torch.quantile(values[::step], values.new_tensor(PERCENTILES))
-    span = (high - low).clamp_min(torch.finfo(data.dtype).tiny)
-    return ((data - low) / span).clamp(0, 1) * 255 * (high > low)
-
-
-def resize_8bit(colours: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Resize (N, C, Y, X) in [0, 255] with antialiased linear weights, rounding after either axis.
-
-    That is what Pillow does to 8-bit images (columns first, halves up), and what the published encoders
-    were trained on; one value in a thousand differs by one level, where Pillow's fixed-point weights tie.
-    """
-    for size in ((colours.shape[-2], shape[1]), shape):
-        colours = (interpolate(colours, size, mode="bilinear", antialias=True) + 0.5).floor().clamp(0, 255)
-    return colours
-
-
 def _padding(full: Tensor, height: int, width: int) -> dict[str, Tensor]:
     """The cells of (C, Y, X) beyond the image, to the right and below; the decoder attends to them."""
     return {"right": full[:, :height, width:], "below": full[:, height:]}
@@ -226,9 +200,14 @@ def _with_padding(embedding: Embedding) -> Tensor:
     return torch.cat([rows, embedding.extras["below"].to(embedding.features)], dim=1)
 
 
-def _applicable_masks(labels: Tensor) -> Tensor:
-    """Which of the four masks are each prompt's candidates, (B, M): 1 to 3 for one click, else 0."""
-    single = (labels != -1).sum(1, keepdim=True) == 1
-    ambiguous = torch.tensor([[1, 2, 3]], device=labels.device)
-    choice = torch.where(single, ambiguous, 0)
-    return choice if single.any() else choice[:, :1]
+def _by_length(labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield prompts (B, P) of equal length, shortest first: their rows (b,) and their points' columns (b, n).
+
+    Padding is left out, not decoded as "no point": the decoder would attend to it.
+    """
+    real = labels != -1
+    lengths = real.sum(1)
+    columns = (~real).long().argsort(dim=1, stable=True)
+    for n_points in lengths.unique().tolist():
+        rows = (lengths == n_points).nonzero().flatten()
+        yield rows, columns[rows, :n_points]

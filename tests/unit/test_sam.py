@@ -5,7 +5,7 @@ from segment_anything import SamPredictor
 from small_sam import small_sam
 
 from promptreg.geometry import cell_indices, default_affine, index_to_world, resized, world_to_index
-from promptreg.models.sam import SamVitB, SegmentAnything, resize_8bit, to_colours
+from promptreg.models.sam import SamVitB, SegmentAnything
 from promptreg.types import Grid, Image
 
 SHAPES = {
@@ -73,18 +73,6 @@ def test_an_unresized_image_takes_the_predictors_coordinates_unchanged(sam):
     np.testing.assert_allclose(found.scores[0], scores, atol=1e-4)
 
 
-@pytest.mark.parametrize("shape", [(97, 41), (128, 82), (1024, 657)])
-def test_the_resize_rounds_like_pillow(shape):
-    pixels = picture((120, 77), seed=3)
-    from PIL import Image as Pillow
-
-    expected = np.asarray(Pillow.fromarray(pixels).resize(shape[::-1], Pillow.Resampling.BILINEAR))
-    found = resize_8bit(torch.from_numpy(pixels).permute(2, 0, 1)[None].float(), shape)[0]
-    difference = np.abs(found.permute(1, 2, 0).numpy() - expected)
-    assert difference.max() <= 1
-    assert (difference > 0).mean() < 5e-3
-
-
 def test_feature_and_mask_cells_share_the_outline_of_the_image_up_to_one_cell(sam):
     model = SegmentAnything(sam)
     for shape in SHAPES.values():
@@ -127,6 +115,15 @@ def test_prompts_decoded_together_are_those_decoded_one_by_one(sam):
     together = model.decode(embedding, points, labels)
     alone = [model.decode(embedding, points[i : i + 1], labels[:1]).logits for i in range(21)]
     torch.testing.assert_close(together.logits, torch.cat(alone), atol=1e-4, rtol=0)
+
+
+def test_padding_is_left_out_wherever_it_stands(sam):
+    model = SegmentAnything(sam)
+    embedding = model.embed(as_image(picture((72, 128))))
+    points = torch.tensor([[[5.0, 6.0], [20.0, 30.0], [0.0, 0.0], [60.0, 90.0]]])
+    padded = model.decode(embedding, points, torch.tensor([[-1, 1, -1, 0]]))
+    plain = model.decode(embedding, points[:, [1, 3]], torch.tensor([[1, 0]]))
+    assert torch.equal(padded.logits, plain.logits)
 
 
 def test_in_a_mixed_batch_each_prompt_has_the_masks_that_it_has_alone(sam):
@@ -177,39 +174,6 @@ def test_decode_carries_a_forward_derivative_of_every_coordinate(sam):
         )
         ahead, behind = (model.decode(embedding, points + s * tangent, labels).logits for s in (0.5, -0.5))
         torch.testing.assert_close(slope, ahead - behind, atol=0.05 * slope.abs().max().item(), rtol=0.05)
-
-
-def test_eight_bit_colours_stay_as_they_are():
-    colours = torch.tensor([[[0.0, 255.0]], [[10.0, 20.0]], [[3.0, 4.0]]])
-    assert torch.equal(to_colours(colours), colours)
-
-
-def test_a_grey_image_is_windowed_between_percentiles_of_what_is_not_zero():
-    values = torch.linspace(100, 1100, 10001)
-    data = torch.cat([torch.zeros(5000), values])[None, None]
-    colours = to_colours(data)
-    assert colours.shape == (3, 1, 15001)
-    assert colours.unique(dim=0).shape[0] == 1
-    middle = colours[0, 0, 5000 + 5000].item()
-    assert middle == pytest.approx(127.5, abs=0.1)
-    assert colours[0, 0, :5000].max() == 0
-    assert colours.max() == 255
-
-
-def test_brightness_and_contrast_of_a_grey_image_do_not_matter():
-    data = torch.rand(1, 30, 40, generator=torch.Generator().manual_seed(0)) + 1
-    torch.testing.assert_close(to_colours(7 * data + 300), to_colours(data), atol=1e-2, rtol=0)
-
-
-def test_two_channels_are_windowed_each_and_averaged_to_grey():
-    ramp = torch.linspace(1, 2, 1001)
-    colours = to_colours(torch.stack([ramp, -1000 * ramp])[:, None])
-    torch.testing.assert_close(colours, torch.full_like(colours, 127.5), atol=1e-2, rtol=0)
-
-
-def test_an_image_without_contrast_becomes_black():
-    assert to_colours(torch.zeros(1, 4, 4)).abs().max() == 0
-    assert to_colours(torch.full((1, 4, 4), 7.0)).abs().max() == 0
 
 
 def test_a_volume_is_refused_by_the_planar_model_with_its_name(sam):
