@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from monai.metrics import compute_hausdorff_distance, compute_surface_dice
+from monai.metrics.utils import get_edge_surface_distance
 from torch import Tensor
 
 from promptreg.config import Evaluate
@@ -169,18 +169,14 @@ def surface_measures(warped: Tensor, fixed: Tensor, *, grid: Grid, config: Evalu
     Masks (*grid.shape) are boolean and not empty; surfaces are boundary cells, distances use the
     spacing, and the Hausdorff distance is the larger of the two directed percentiles.
     """
-    pair = warped[None, None].float(), fixed[None, None].float()
-    spacing = grid.spacing.tolist()
     with warnings.catch_warnings():
         # MONAI warns of an argument that only its own code passes.
         warnings.filterwarnings("ignore", category=FutureWarning, module="monai")
-        distance = compute_hausdorff_distance(
-            *pair, include_background=True, percentile=config.hd_percentile, spacing=spacing
+        _, distances, _ = get_edge_surface_distance(
+            warped, fixed, spacing=grid.spacing.tolist(), symmetric=True
         )
-        surface = compute_surface_dice(
-            *pair, class_thresholds=[config.nsd_tolerance], include_background=True, spacing=spacing
-        )
-    return float(distance), float(surface)
+    hausdorff = max(float(np.percentile(one.numpy(), config.hd_percentile)) for one in distances)
+    return hausdorff, float((torch.cat(list(distances)) <= config.nsd_tolerance).double().mean())
 
 
 def _units(grid: Grid, config: Evaluate) -> dict[str, str]:

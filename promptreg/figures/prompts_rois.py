@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
@@ -12,10 +12,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from promptreg.correspond import Correspondences
 from promptreg.figures.sections import Section, busiest_section, outline, picture, shape_ratio, show
 from promptreg.figures.style import GREY, LOOK, PAGE_WIDTH, colors
 from promptreg.types import Pair
+
+if TYPE_CHECKING:
+    from promptreg.correspond import Correspondences
 
 NEAR_CELLS = 1.5
 """A point this close to the section is drawn full, one farther away faint."""
@@ -48,8 +50,10 @@ def prompts_and_rois(pair: Pair, found: Correspondences, *, palette: str = "colo
     _draw_rois(axes[0], planes[0].read(rois.moving, rois.moving_grid), hue_of, kept)
     _draw_rois(axes[1], planes[1].read(rois.fixed, rois.fixed_grid), hue_of, kept)
     for k, hue in enumerate(hue_of):
-        _draw_prompt(axes[0], planes[0], found.prompts[k], number=k + 1, hue=hue)
+        _draw_prompt(axes[0], planes[0], found.prompts.points[k, 0], number=k + 1, hue=hue)
         _draw_prompt(axes[1], planes[1], found.points[k, 0], number=k + 1, hue=hue)
+        given = found.prompts
+        _draw_auxiliary(axes[0], planes[0], given.points[k, 1:], labels=given.labels[k, 1:], hue=hue)
         _draw_auxiliary(axes[1], planes[1], found.points[k, 1:], labels=found.labels[k, 1:], hue=hue)
     axes[0].set_title("moving: given prompts $Z^x$")
     axes[1].set_title("fixed: corresponding prompts $Z^y$")

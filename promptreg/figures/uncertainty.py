@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import matplotlib as mpl
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from promptreg.correspond import Correspondences
 from promptreg.figures.sections import busiest_section, grey, outline, picture, shape_ratio, show
 from promptreg.figures.style import LOOK, PAGE_WIDTH
 from promptreg.types import Pair
+
+if TYPE_CHECKING:
+    from promptreg.correspond import Correspondences
 
 LARGEST_VARIANCE = 0.25
 """Variance of a probability that is 0 in half of the views and 1 in the others."""

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk  # noqa: N813
 import torch
+from monai.metrics import compute_hausdorff_distance, compute_surface_dice
 
 from promptreg.config import Evaluate
 from promptreg.consistency import dice_of_balls
@@ -19,6 +22,7 @@ from promptreg.metrics import (
 from promptreg.records import MetricRow
 from promptreg.types import Ddf, Grid
 
+REAL = Path(__file__).parents[2].parent / "shared" / "data"
 NOTHING = {
     "moving_labels": None,
     "fixed_labels": None,
@@ -99,6 +103,17 @@ def test_a_tolerance_above_the_shift_makes_the_surface_dice_whole():
     assert distance == pytest.approx(1.5)
     assert whole == pytest.approx(1.0)
     assert part < 1
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_surface_measures_are_those_of_monai():
+    fixed_grid, config = grid(10, 24, 24, spacing=(3.0, 1.0, 0.8)), Evaluate(nsd_tolerance=1.2)
+    first, second = ball((10, 24, 24), (5, 11, 12), 4.2), ball((10, 24, 24), (5, 12, 10), 5.1)
+    given = {"include_background": True, "spacing": fixed_grid.spacing.tolist()}
+    pair = first[None, None].float(), second[None, None].float()
+    distance, surface = surface_measures(first, second, grid=fixed_grid, config=config)
+    assert distance == pytest.approx(float(compute_hausdorff_distance(*pair, percentile=95, **given)))
+    assert surface == pytest.approx(float(compute_surface_dice(*pair, class_thresholds=[1.2], **given)))
 
 
 def test_the_exact_field_brings_a_moved_box_home():
@@ -200,3 +215,21 @@ def test_labels_of_another_shape_are_an_error_that_names_the_side():
             moving_labels=np.ones((5, 5), int),
             fixed_labels=np.ones((4, 4), int),
         )
+
+
+@pytest.mark.realdata
+@pytest.mark.skipif(not REAL.is_dir(), reason="needs real pairs in ../shared/data")
+def test_a_real_pair_has_the_overlap_stated_in_its_manifest():
+    images = [sitk.ReadImage(str(REAL / f"abdomen_mr/chaos_t2_0{n}_label.nii.gz")) for n in (2, 1)]
+    arrays = [sitk.GetArrayFromImage(image).astype(int) for image in images]
+    moving, fixed = (
+        grid(*array.shape, spacing=image.GetSpacing()[::-1])
+        for array, image in zip(arrays, images, strict=True)
+    )
+    centers = affine_to_ddf(translation(*(moving.center - fixed.center)), fixed)
+    names = {1: "liver", 2: "right kidney", 3: "left kidney", 4: "spleen"}
+    rows = measure(
+        centers, moving_grid=moving, moving_labels=arrays[0], fixed_labels=arrays[1], label_names=names
+    )
+    found = [rows[name, "dice"].value for name in names.values()]
+    assert found == pytest.approx([54, 0, 4, 12], abs=0.51)
