@@ -36,6 +36,11 @@ _PACKAGE_FOLDER = "registration/niftyreg/niftyreg_scripts/niftyreg_1.5.68/bin"
 _SIMILARITY = {"nmi": [], "ssd": ["--ssd"], "lncc": ["--lncc", "-5"], "mind": ["--mind", "1"]}
 
 
+def program(name: str) -> Path:
+    """Return the path of one of NiftyReg's programs; BaselineUnavailable if there is none here."""
+    return find_program(name, variable=FOLDER_VARIABLE, package=_PACKAGE, folder=_PACKAGE_FOLDER)
+
+
 class Aladin:
     """Symmetric block matching, rigid and then affine, with the tool's published defaults."""
 
@@ -74,10 +79,9 @@ class _Tools:
     workdir: Path
 
     def run(self, name: str, *arguments: str) -> None:
-        program = find_program(name, variable=FOLDER_VARIABLE, package=_PACKAGE, folder=_PACKAGE_FOLDER)
         threads = self.settings.threads
         run(
-            [program, *arguments, "-omp", str(threads)],
+            [program(name), *arguments, "-omp", str(threads)],
             workdir=self.workdir,
             time_limit_s=self.settings.time_limit_s,
             threads=threads,
