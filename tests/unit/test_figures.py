@@ -19,7 +19,7 @@ from promptreg.figures.overlays import checkerboard, overlay
 from promptreg.figures.sections import busiest_section, section, stretched
 from promptreg.figures.style import color_of, colors
 from promptreg.geometry import affine_to_ddf, default_affine, resized, world_coordinates
-from promptreg.types import Ddf, Grid, Image, Pair, RoiPairs
+from promptreg.types import Ddf, Grid, Image, Pair, PointPrompts, RoiPairs
 
 
 def make_pair(ndim: int) -> Pair:
@@ -36,7 +36,8 @@ def make_found(pair: Pair, reasons: tuple[str, ...] = ("", "area ratio 9 above 4
     points = center.expand(n_rois, 3, -1) + torch.tensor([0.0, 3.0, 9.0])[None, :, None]
     labels = torch.tensor([[1, 1, 0]]).expand(n_rois, -1)
     rois = RoiPairs(mask, mask, grid, grid, torch.ones(n_rois))
-    return Correspondences(rois, mask * 0.1, mask * 0.2, reasons, points[:, 0], points, labels)
+    given = PointPrompts(points[:, :1], labels[:, :1])
+    return Correspondences(rois, mask * 0.1, mask * 0.2, reasons, given, points, labels)
 
 
 def texts(figure) -> list[str]:
