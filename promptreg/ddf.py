@@ -21,7 +21,7 @@ from promptreg.fit_levels import Layers, distance_layers, image_layers, mask_lay
 from promptreg.fit_losses import image_loss, sdf_loss, soft_dice_loss
 from promptreg.fit_start import best_start, start_candidates
 from promptreg.geometry import jacobian_determinant, voxel_to_ddf
-from promptreg.parametrizations import Parametrization, parametrizations
+from promptreg.parametrizations import Parametrization, StationaryVelocity, parametrizations
 from promptreg.types import Ddf, Grid, Pair, RoiPairs
 
 MAX_CELLS = {2: 200, 3: 80}
@@ -30,6 +30,8 @@ PATIENCE = 8
 """A level ends after so many steps without a gain of TOLERANCE."""
 TOLERANCE = 1e-4
 """Gain of the loss (1 - Dice, mean over the regions) that still counts."""
+MAX_RELAXATIONS = 20
+"""Most smoothings of a velocity whose sampled field folds."""
 LAST_STEP = 0.1
 """Length of a level's last step, as a fraction of its first (cosine decay)."""
 
@@ -81,15 +83,11 @@ def fit_ddf(rois: RoiPairs, pair: Pair, config: Fit, *, initial: np.ndarray | No
     with _timed(seconds, "start"):
         candidates = start_candidates(rois, pair.prealignment, kind=config.start, initial=initial)
         start_kind, start = best_start(rois, candidates, grids[min(1, len(grids) - 1)])
-    voxel, history = (
-        _deform(rois, pair, config, grids=grids, start=start, seconds=seconds) if fitted else (None, [])
-    )
+    family, coefficients, history = _deform(rois, pair, config, grids=grids, start=start, seconds=seconds)
     with _timed(seconds, "finish"):
+        voxel, ddf, folds = _unfolded(family, coefficients, pair.fixed.grid, start)
         masks = mask_layers(rois, grids[0])
         before, after = _dice(masks, start, None), _dice(masks, start, voxel)
-        identity = torch.zeros(len(grids[0].shape), *grids[0].shape)
-        ddf = voxel_to_ddf(identity if voxel is None else voxel, grids[0], pair.fixed.grid, then=start)
-        folds = 100 * float((jacobian_determinant(ddf) <= 0).double().mean())
     return FitResult(ddf, start_kind, before, after, folds, np.array(history).reshape(-1, 2), seconds, fitted)
 
 
@@ -101,13 +99,18 @@ def _deform(
     grids: Sequence[Grid],
     start: np.ndarray,
     seconds: dict[str, float],
-) -> tuple[Tensor, list[tuple[int, float]]]:
-    """Fit the deformation coarse to fine; its voxel form on the finest grid, and (level, loss) rows."""
-    device = rois.fixed.device
+) -> tuple[Parametrization, Tensor, list[tuple[int, float]]]:
+    """Fit coarse to fine; the finest family, its coefficients, and (level, loss) of every step.
+
+    The identity where no region has a weight.
+    """
     fields = parametrizations(
-        config.parametrization, grids, control_cells=config.control_cells, device=device
+        config.parametrization, grids, control_cells=config.control_cells, device=rois.fixed.device
     )
-    coefficients, history = fields[-1].zeros(), list[tuple[int, float]]()
+    history = list[tuple[int, float]]()
+    if not bool(rois.weights.sum() > 0):
+        return fields[0], fields[0].zeros(), history
+    coefficients = fields[-1].zeros()
     for level in reversed(range(len(grids))):
         with _timed(seconds, f"level_{level}"):
             if level + 1 < len(grids):
@@ -116,7 +119,24 @@ def _deform(
             step = config.learning_rate * float(grids[level].spacing.min())
             coefficients, losses = _minimize(objective, coefficients, step=step, iterations=config.iterations)
             history += [(level, loss) for loss in losses]
-    return fields[0].displacement(coefficients), history
+    return fields[0], coefficients, history
+
+
+def _unfolded(
+    family: Parametrization, coefficients: Tensor, grid: Grid, start: np.ndarray
+) -> tuple[Tensor, Ddf, float]:
+    """Voxel form, canonical form on the native grid, and its folds in percent.
+
+    A velocity gives no folds but for its sampling; where that shows, it is smoothed until none is left.
+    """
+    for _ in range(MAX_RELAXATIONS + 1):
+        voxel = family.displacement(coefficients)
+        ddf = voxel_to_ddf(voxel, family.grid, grid, then=start)
+        folds = 100 * float((jacobian_determinant(ddf) <= 0).double().mean())
+        if folds == 0 or not isinstance(family, StationaryVelocity):
+            break
+        coefficients = family.relax(coefficients)
+    return voxel, ddf, folds
 
 
 def _objective(

@@ -31,19 +31,19 @@ def basis_values(basis: Basis, nodes: int, position: np.ndarray) -> np.ndarray:
     return np.maximum(0, 1 - np.abs(index[:, None] - np.arange(nodes)))
 
 
-def basis_energies(basis: Basis, nodes: int) -> list[np.ndarray]:
-    """Return the means over the axis of products of derivatives of order 0, 1 and 2; each (n_functions,) * 2.
+def derivative_factors(basis: Basis, nodes: int) -> list[np.ndarray]:
+    """Return R of order 0, 1 and 2 with |R c|^2 the mean over the axis of the squared derivative of the field c.
 
-    Derivatives are with respect to the position: exact for splines, differences of neighbours for hats.
+    Each has a column for each function. Derivatives are with respect to the position: exact for splines,
+    differences of neighbours for hats. Factors, not Gram matrices: in float32 those would cancel to noise.
     """
     if basis == "cubic":
         roots, weights = np.polynomial.legendre.leggauss(4)
         position = ((np.arange(nodes)[:, None] + (roots + 1) / 2) / nodes).ravel()
-        weight = np.tile(weights / 2, nodes)[:, None] / nodes
-        values = [_splines(nodes, order)(position) for order in (0, 1, 2)]
-        return [v.T @ (weight * v) for v in values]
+        weight = np.sqrt(np.tile(weights / 2, nodes) / nodes)[:, None]
+        return [np.linalg.qr(weight * _splines(nodes, order)(position), mode="r") for order in (0, 1, 2)]
     differences = [np.diff(np.eye(nodes), n=order, axis=0) * float(nodes) ** order for order in (0, 1, 2)]
-    return [d.T @ d / max(len(d), 1) for d in differences]
+    return [d / np.sqrt(max(len(d), 1)) for d in differences]
 
 
 def refinement(basis: Basis, nodes: int, finer: int) -> np.ndarray:

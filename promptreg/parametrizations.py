@@ -16,7 +16,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from promptreg.fit_bases import Basis, along_axes, basis_energies, basis_values, cell_positions, refinement
+from promptreg.fit_bases import (
+    Basis,
+    along_axes,
+    derivative_factors,
+    basis_values,
+    cell_positions,
+    refinement,
+)
 from promptreg.geometry import cell_indices, exponentiate
 from promptreg.types import Grid
 
@@ -91,7 +98,7 @@ class FreeForm:
     ) -> None:
         self.grid, self.nodes, self.basis, self.device = grid, tuple(nodes), basis, torch.device(device)
         self._values = self._matrices(basis, self.nodes, grid.shape)
-        self._energies = [[self._tensor(e) for e in basis_energies(basis, k)] for k in self.nodes]
+        self._factors = [[self._tensor(r) for r in derivative_factors(basis, k)] for k in self.nodes]
         self._spacing = self._tensor(grid.spacing).view(-1, *[1] * grid.ndim)
 
     def zeros(self) -> Tensor:
@@ -115,8 +122,8 @@ class FreeForm:
             orders = [axes.count(axis) for axis in range(self.grid.ndim)]
             mixed = math.factorial(order) / math.prod(math.factorial(q) for q in orders)
             scale = unit ** (2 * order - 2) / math.prod(float(extent[axis]) ** 2 for axis in axes)
-            energies = [self._energies[axis][q] for axis, q in enumerate(orders)]
-            total = total + mixed * scale * (coefficients * along_axes(coefficients, energies)).sum()
+            factors = [self._factors[axis][q] for axis, q in enumerate(orders)]
+            total = total + mixed * scale * along_axes(coefficients, factors).square().sum()
         return total
 
     def refine(self, coefficients: Tensor, finer: FreeForm) -> Tensor:
@@ -151,6 +158,17 @@ class StationaryVelocity(FreeForm):
         velocity = along_axes(coefficients, self._velocity_values) / self._velocity_spacing
         field = exponentiate(velocity, steps=_squarings(velocity)) * self._velocity_spacing
         return along_axes(field, self._upsampling) / self._spacing
+
+    def relax(self, coefficients: Tensor) -> Tensor:
+        """Return a slightly smoother velocity: 1-4-1 averages of its coefficients along each axis."""
+        return along_axes(coefficients, [_smoothing(n, self.device) for n in coefficients.shape[1:]])
+
+
+def _smoothing(n: int, device: torch.device) -> Tensor:
+    """(n, n) matrix of the weights 1-4-1; an end repeats its own value."""
+    neighbours = torch.eye(n, device=device)
+    padded = torch.cat([neighbours[:1], neighbours, neighbours[-1:]])
+    return (padded[:-2] + 4 * neighbours + padded[2:]) / 6
 
 
 def _squarings(velocity: Tensor) -> int:
