@@ -38,6 +38,7 @@ class Recipe:
         margin: pixels of the picture kept around the fixed image, so that real content moves in.
         angle_deg, factor, shift: similarity part of the pull-back map, shift in pixels x, y.
         amplitude, smoothness: deformable part, in pixels.
+        noise: standard deviation of the noise on the moving image.
         change: new appearance of the moving image, (Y, X, C) in [0, 1].
         regions: labels of the picture, from (Y, X, C) in [0, 1].
     """
@@ -52,6 +53,7 @@ class Recipe:
     shift: tuple[float, float] = (0.0, 0.0)
     amplitude: float = 0.0
     smoothness: float = 40.0
+    noise: float = 0.01
     regions: Callable[[np.ndarray], np.ndarray] | None = None
     label_names: Mapping[int, str] = field(default_factory=dict)
 
@@ -78,7 +80,7 @@ def make_pair(recipe: Recipe) -> KnownPair:
     pull = pull_back(recipe, grid)
     crop = slice(margin, margin + rows), slice(margin, margin + columns)
     moving = warp(as_tensor(picture), whole, pull, padding="border").movedim(0, -1).double().numpy()
-    changed = np.clip(recipe.change(moving, rng) + rng.normal(0, 0.01, moving.shape), 0, 1)
+    changed = np.clip(recipe.change(moving, rng) + rng.normal(0, recipe.noise, moving.shape), 0, 1)
     labels = None if recipe.regions is None else recipe.regions(picture)
     moving_points, fixed_points = corresponding_corners(moving, pull)
     return KnownPair(
@@ -127,7 +129,7 @@ def _pulled_labels(labels: np.ndarray, whole: Grid, pull: Ddf) -> np.ndarray:
 RECIPES = {
     "histology": Recipe(
         "ihc.png", (240, 240), 11, rules.restained, margin=20, angle_deg=8, amplitude=10, smoothness=35,
-        regions=rules.glands, label_names={1: "gland 1", 2: "gland 2", 3: "gland 3"},
+        regions=rules.glands, label_names={1: "upper glands", 2: "lower gland"},
     ),
     "retina": Recipe(
         "retina.jpg", (280, 280), 12, rules.relit, angle_deg=-20, factor=1.12, shift=(12, -9),
@@ -139,7 +141,7 @@ RECIPES = {
     ),
     "moon": Recipe(
         "moon.png", (240, 240), 14, rules.relit, margin=30, angle_deg=28, factor=0.9, shift=(10, 14),
-        regions=rules.maria, label_names={1: "dark patch 1", 2: "dark patch 2"},
+        noise=0.003, regions=rules.maria, label_names={1: "dark patch 1", 2: "dark patch 2"},
     ),
     "cat": Recipe(
         "chelsea.png", (190, 290), 15, rules.recoloured, margin=5, angle_deg=-6, amplitude=12, smoothness=40,

@@ -1,0 +1,63 @@
+"""What every registered data set reader must do."""
+
+import json
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from promptreg.registry import DATASETS
+
+ROLES = {"moving_labels", "fixed_labels", "moving_landmarks", "fixed_landmarks"}
+
+
+@pytest.fixture(params=DATASETS)
+def reader(request, tmp_path):
+    if request.param != "manifest":
+        return DATASETS[request.param].load()(None)
+    rng = np.random.default_rng(0)
+    for name in ("m", "f"):
+        PIL.Image.fromarray(rng.integers(0, 255, (16, 17), dtype=np.uint8)).save(tmp_path / f"{name}.png")
+        PIL.Image.fromarray(rng.integers(0, 3, (16, 17), dtype=np.uint8)).save(tmp_path / f"{name}l.png")
+        (tmp_path / f"{name}.csv").write_text("id,x,y\n0,1,2\n1,9,8\n")
+    header = "pair_id,moving,fixed,moving_labels,fixed_labels,moving_landmarks,fixed_landmarks\n"
+    (tmp_path / "pairs.csv").write_text(header + "p,m.png,f.png,ml.png,fl.png,m.csv,f.csv\n")
+    return DATASETS["manifest"].load()(str(tmp_path / "pairs.csv"))
+
+
+def test_pairs_have_unique_safe_names_and_known_roles(reader):
+    pairs = reader.pairs()
+    assert pairs == reader.pairs()
+    assert len({pair.pair for pair in pairs}) == len(pairs) > 0
+    for pair in pairs:
+        assert pair.dimension in (2, 3)
+        assert set(pair.annotations) <= ROLES
+        assert json.loads(json.dumps(pair.annotations)) == pair.annotations
+        for name in (pair.pair, pair.moving, pair.fixed):
+            assert set(name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+
+
+def test_every_image_and_annotation_has_a_stable_stamp(reader):
+    for pair in reader.pairs():
+        for reference in (pair.moving, pair.fixed, *pair.annotations.values()):
+            assert reader.stamp(reference) == reader.stamp(reference) not in ("", "absent")
+
+
+def test_images_labels_and_landmarks_belong_together(reader):
+    for pair in reader.pairs():
+        n_points = set()
+        for side in ("moving", "fixed"):
+            image = reader.image(getattr(pair, side))
+            assert image.data.shape[1:] == image.grid.shape
+            assert image.grid.ndim == pair.dimension
+            assert image.data.isfinite().all()
+            if f"{side}_labels" in pair.annotations:
+                labels = reader.labels(pair.annotations[f"{side}_labels"], image.grid)
+                assert labels.shape == image.grid.shape
+                assert labels.dtype.kind in "iu"
+                assert labels.max() > 0
+            if f"{side}_landmarks" in pair.annotations:
+                points = reader.landmarks(pair.annotations[f"{side}_landmarks"], image.grid)
+                assert points.shape[1] == pair.dimension
+                n_points.add(len(points))
+        assert len(n_points) <= 1
