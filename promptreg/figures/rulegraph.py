@@ -58,14 +58,20 @@ def parse_dot(dot: str) -> tuple[dict[str, str], list[Edge]]:
 
 
 def longest_paths(nodes: Sequence[str], edges: Sequence[Edge]) -> dict[str, int]:
-    """Return each node's number of steps on the longest way from a source; CycleError on a cycle."""
+    """Return each node's column: its steps on the longest way from a source; CycleError on a cycle.
+
+    A source stands just before the first node that needs it.
+    """
     before: dict[str, list[str]] = {node: [] for node in nodes}
+    after: dict[str, list[str]] = {node: [] for node in nodes}
     for tail, head in edges:
         before[head].append(tail)
+        after[tail].append(head)
     column: dict[str, int] = {}
     for node in TopologicalSorter(before).static_order():
         column[node] = 1 + max((column[tail] for tail in before[node]), default=-1)
-    return {node: column[node] for node in nodes}
+    sources = {n: min(column[m] for m in after[n]) - 1 for n in nodes if after[n] and not before[n]}
+    return {node: sources.get(node, column[node]) for node in nodes}
 
 
 def layered_layout(column: Mapping[str, int], edges: Sequence[Edge]) -> dict[str, Place]:

@@ -41,6 +41,11 @@ def test_columns_are_the_longest_way_from_a_source():
     }
 
 
+def test_a_source_stands_just_before_the_first_node_that_needs_it():
+    edges = [("a", "b"), ("b", "c"), ("late", "c")]
+    assert longest_paths(["a", "b", "c", "late"], edges)["late"] == 1
+
+
 def test_a_cycle_is_an_error():
     with pytest.raises(CycleError):
         longest_paths(["a", "b"], [("a", "b"), ("b", "a")])
