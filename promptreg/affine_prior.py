@@ -19,10 +19,13 @@ from promptreg.types import Embedding, Grid
 MAX_CELLS = 3_000
 MAX_VOTERS = 600
 N_HYPOTHESES = 4_096
+VOTE_TOLERANCE = 0.03
 TOLERANCE = 0.06
 GUIDED_RADII = (0.15, 0.1, 0.07)
 MIN_INLIERS = 12
 MIN_FRACTION = 0.1
+MIN_OVERLAP = 0.4
+MIN_AGREEMENT = 0.45
 MIN_SCALE, MAX_SCALE, MAX_ANISOTROPY = 0.5, 2.0, 1.6
 RIDGE = 0.05
 
@@ -35,6 +38,7 @@ class AffinePrior:
         matrix: (n + 1, n + 1) float64, homogeneous; the inverse pre-alignment where not `reliable`.
         n_inliers: feature matches that agree with the map.
         inlier_fraction: their share of all mutual matches.
+        agreement: mean cosine of the features that the map brings together; 0 by chance.
         reliable: whether the matches determine the map.
         reason: why not, or "".
     """
@@ -42,6 +46,7 @@ class AffinePrior:
     matrix: np.ndarray
     n_inliers: int
     inlier_fraction: float
+    agreement: float
     reliable: bool
     reason: str = ""
 
@@ -61,15 +66,16 @@ def estimate_affine(
     similarity = features[0] @ features[1].T
     pairs = _mutual_matches(similarity)
     if len(pairs) < MIN_INLIERS:
-        return AffinePrior(fallback, 0, 0.0, False, f"only {len(pairs)} mutual feature matches")
+        return AffinePrior(fallback, 0, 0.0, 0.0, False, f"only {len(pairs)} mutual feature matches")
     voters = pairs[:MAX_VOTERS]
     start = _best_similarity(places[0][voters[:, 0]], places[1][voters[:, 1]], seed)
     matrix = _guided_fit(similarity, places, start)
     agree = _residuals(matrix[None], places[0][pairs[:, 0]], places[1][pairs[:, 1]])[0] <= TOLERANCE
     n_inliers, fraction = int(agree.sum()), float(agree.double().mean())
     world = np.linalg.inv(unit) @ matrix.double().cpu().numpy() @ unit @ fallback
-    reason = _doubts(world, n_inliers, fraction)
-    return AffinePrior(fallback if reason else world, n_inliers, fraction, not reason, reason)
+    agreement, overlap = _feature_agreement(similarity, places, matrix)
+    reason = _doubts(world, n_inliers, fraction, agreement, overlap)
+    return AffinePrior(fallback if reason else world, n_inliers, fraction, agreement, not reason, reason)
 
 
 def _comparable_cells(
@@ -93,7 +99,8 @@ def _comparable_cells(
 def _body_cells(embedding: Embedding) -> tuple[Tensor, Tensor]:
     """Return unit features (N, C) float32 and world places (N, n) float64 of at most `MAX_CELLS` body cells.
 
-    Cells are averaged in blocks until they are few enough; a cell without any feature is not used.
+    Cells are averaged until they are few enough, and a cell without any feature is not used. Features are
+    centred on their mean, so that a cosine of zero means chance for any model.
     """
     features, grid = embedding.features.float(), embedding.feature_grid
     body = embedding.extras.get("body", torch.ones(grid.shape, device=features.device)).float()
@@ -102,7 +109,8 @@ def _body_cells(embedding: Embedding) -> tuple[Tensor, Tensor]:
     inside = antialiased(body[None], grid, coarse).flatten() >= 0.5
     world = world_coordinates(coarse, features.device).double().flatten(0, -2)
     used = inside & (pooled.norm(dim=1) > 1e-6)
-    return functional.normalize(pooled[used], dim=1), world[used]
+    centred = pooled[used] - pooled[used].mean(0)
+    return functional.normalize(centred, dim=1), world[used]
 
 
 def _coarsened(grid: Grid) -> Grid:
@@ -135,7 +143,7 @@ def _best_similarity(moving: Tensor, fixed: Tensor, seed: int) -> Tensor:
     identity = torch.eye(ndim + 1, dtype=moving.dtype, device=moving.device)
     hypotheses = torch.cat([identity[None], hypotheses[_plausible(hypotheses[:, :-1, :-1])]])
     errors = [
-        _residuals(chunk, moving, fixed).square().clamp_max(TOLERANCE**2).sum(1)
+        _residuals(chunk, moving, fixed).square().clamp_max(VOTE_TOLERANCE**2).sum(1)
         for chunk in hypotheses.split(512)
     ]
     return hypotheses[torch.cat(errors).argmin()]
@@ -218,11 +226,25 @@ def _fit_affine(moving: Tensor, fixed: Tensor, current: Tensor) -> Tensor:
     return _homogeneous((base[:-1, :-1] + extra)[None], (base[:-1, -1] + shift - extra @ center)[None])[0]
 
 
-def _doubts(matrix: np.ndarray, n_inliers: int, fraction: float) -> str:
+def _feature_agreement(
+    similarity: Tensor, places: tuple[Tensor, Tensor], matrix: Tensor
+) -> tuple[float, float]:
+    """Return the mean cosine between moving cells and the fixed cells they are mapped on, and their share."""
+    distance, nearest = torch.cdist(_mapped(matrix, places[0]), places[1]).min(1)
+    met = distance <= TOLERANCE
+    cosine = similarity.gather(1, nearest[:, None])[met]
+    return float(cosine.mean()) if met.any() else 0.0, float(met.float().mean())
+
+
+def _doubts(matrix: np.ndarray, n_inliers: int, fraction: float, agreement: float, overlap: float) -> str:
     """Say why a map should not be trusted, or nothing."""
     if n_inliers < MIN_INLIERS or fraction < MIN_FRACTION:
         return f"only {n_inliers} matches ({fraction:.0%}) agree on a map"
     if not bool(_plausible(torch.as_tensor(matrix[None, :-1, :-1]))[0]):
         stretch = np.linalg.svd(matrix[:-1, :-1], compute_uv=False)
         return f"implausible map: stretches {', '.join(f'{s:.2f}' for s in stretch)}"
+    if overlap < MIN_OVERLAP:
+        return f"the map brings only {overlap:.0%} of the moving body onto the fixed one"
+    if agreement < MIN_AGREEMENT:
+        return f"features that the map brings together hardly agree (mean cosine {agreement:.2f})"
     return ""

@@ -23,12 +23,12 @@ PLAUSIBLE_RADII = (0.03, 0.2)
 
 
 def click_masks(
-    appearance: Tensor, edges: Tensor, words: Tensor, *, cells: Tensor, labels: Tensor, grid: Grid
+    levels: Tensor, edges: Tensor, words: Tensor, *, cells: Tensor, labels: Tensor, grid: Grid
 ) -> Candidates:
     """Return six candidate masks of each prompt with scores in [0, 1].
 
     Args:
-        appearance: (A, *grid.shape) standardized smoothed channels.
+        levels: (A, *grid.shape) standardized smoothed intensities and colours.
         edges: (*grid.shape) gradient, standard deviations per world unit, noise floor removed.
         words: (*grid.shape) look of each cell (`colour_masks.vocabulary`).
         cells: (B, P, ndim) int64 clicked cells of `grid`, array order.
@@ -37,15 +37,15 @@ def click_masks(
     """
     positive, negative = marked(cells, labels == 1, grid), marked(cells, labels == 0, grid)
     negative &= ~positive
-    cost = path_cost(appearance, edges, positive, float(grid.extent.max()))
+    cost = path_cost(levels, edges, positive, float(grid.extent.max()))
     distance = geodesic_distance(positive, cost, grid)
     rival = geodesic_distance(negative, cost, grid) if negative.any() else torch.full_like(distance, 2e4)
-    weights = smoothness_weights(appearance)
+    weights = smoothness_weights(levels)
     clicks = positive.to(distance) - negative.to(distance)
     near = _distance_to_clicks(cells, labels == 1, grid)
     raw = torch.cat(
         [
-            geodesic_logits(distance, rival, appearance, edges, grid),
+            geodesic_logits(distance, rival, levels, edges, grid),
             colour_logits(words, weights, near, clicks, grid),
         ],
         dim=1,

@@ -36,6 +36,8 @@ RING_RADII = (0.23, 0.375)
 OUTLINE_RADII = (0.15, 0.23, 0.375)
 CHROMA_SCALES = (1 / 64, 1 / 16)
 CLIP = 4.0
+FLOOR = 1e-2
+NOISE = 3e-3
 
 # Share of each group in the squared length of a feature. Surroundings identify a place, looks only
 # narrow it down; the outline is the one cue that no change of contrast touches.
@@ -159,11 +161,11 @@ def context_features(maps: Maps) -> Tensor:
 
 
 def standardized(channels: Tensor, body: Tensor) -> Tensor:
-    """Centre and scale each of (C, *spatial) over the body; a constant channel becomes zero."""
+    """Centre and scale each of (C, *spatial) over the body; one that varies less than noise becomes zero."""
     inside = channels[:, body]
     mean, deviation = inside.mean(1), inside.std(1, correction=0)
     shape = (-1, *[1] * body.ndim)
-    scale = torch.where(deviation > 1e-4, 1 / deviation.clamp_min(1e-4), torch.zeros_like(deviation))
+    scale = torch.where(deviation > NOISE, 1 / deviation.clamp_min(NOISE), torch.zeros_like(deviation))
     return (channels - mean.view(shape)) * scale.view(shape)
 
 
@@ -195,18 +197,22 @@ def _rings(data: Tensor, grid: Grid, radii: tuple[float, ...]) -> Tensor:
 
 
 def _structure(maps: Maps, fine_blurs: list[Tensor], coarse_blur: Tensor) -> Tensor:
-    """Gradient and Laplacian magnitude and local deviation at three scales; blind to the sign of contrast."""
+    """Gradient and Laplacian magnitude and local deviation at three scales; blind to the sign of contrast.
+
+    Derivatives are scale-normalized, and below the floor differences do not count: that is noise.
+    """
     longest = maps.cells.extent.max()
     levels = [(blur, maps.working, s) for blur, s in zip(fine_blurs, FINE_SCALES, strict=True)]
     levels.append((coarse_blur, maps.cells, COARSE_SCALES[0]))
     channels = []
     for blur, grid, scale in levels:
+        sigma = scale * longest
         source = maps.luminance[None] if grid is maps.working else pooled(maps.luminance[None], grid.shape)
-        variance = blurred(source**2, grid, scale * longest) - blur**2
-        slopes = gradient(blur, grid)
-        laplacian = sum(gradient(slope, grid)[axis] for axis, slope in enumerate(slopes))
-        magnitudes = [slopes.norm(dim=0), torch.as_tensor(laplacian).abs(), variance.clamp_min(0).sqrt()]
-        channels += [pooled(m, maps.cells.shape).clamp_min(0).sqrt() for m in magnitudes]
+        variance = blurred(source**2, grid, sigma) - blur**2
+        slopes = gradient(blur, grid) * sigma
+        laplacian = torch.stack([gradient(slope, grid)[axis] for axis, slope in enumerate(slopes)]).sum(0)
+        magnitudes = [slopes.norm(dim=0), laplacian.abs() * sigma, variance.clamp_min(0).sqrt()]
+        channels += [(pooled(m, maps.cells.shape) + FLOOR).sqrt() for m in magnitudes]
     return torch.cat(channels)
 
 

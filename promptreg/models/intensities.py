@@ -13,7 +13,7 @@ from promptreg.types import Grid, Image
 
 CORNER = 0.125
 BACKGROUND_TOLERANCE = 0.06
-QUANTILES = 257
+N_BINS = 129
 
 
 def resampled_onto(image: Image, target: Grid) -> Tensor:
@@ -76,10 +76,26 @@ def half_equalized(luminance: Tensor, body: Tensor) -> Tensor:
     Ranks do not change under any monotone change of contrast (gamma, window, scanner gain); the
     other half keeps noise in flat regions from being stretched.
     """
-    levels = torch.quantile(luminance[body], torch.linspace(0, 1, QUANTILES, device=luminance.device))
-    below = torch.searchsorted(levels, luminance.contiguous())
-    upto = torch.searchsorted(levels, luminance.contiguous(), right=True)
-    return (luminance + (below + upto) / (2 * QUANTILES)) / 2
+    return (luminance + _rank(luminance, luminance[body])) / 2
+
+
+def _rank(values: Tensor, reference: Tensor) -> Tensor:
+    """Return the share of `reference` (N) below each of `values`, both in [0, 1].
+
+    Counts are shared between neighbouring bins and interpolated, so that rounding cannot move a rank.
+    """
+    low, fraction = _bins(reference)
+    counts = torch.bincount(low, 1 - fraction, N_BINS) + torch.bincount(low + 1, fraction, N_BINS)
+    below = (counts.cumsum(0) - counts / 2) / counts.sum()
+    low, fraction = _bins(values)
+    return torch.lerp(below[low], below[low + 1], fraction)
+
+
+def _bins(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the lower of the two bins next to each value in [0, 1], and the way to the upper one."""
+    position = values * (N_BINS - 1)
+    low = position.long().clamp(0, N_BINS - 2)
+    return low, position - low
 
 
 def resized_mask(mask: Tensor, shape: tuple[int, ...]) -> Tensor:

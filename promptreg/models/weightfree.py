@@ -26,7 +26,7 @@ class WeightFree:
     """Hand-made features and masks for 2D images and volumes, on any device; nothing is learned or drawn.
 
     `Embedding.extras` holds `body` on the feature grid and what decoding reads on the mask grid:
-    `appearance`, `edges`, `words`.
+    `levels`, `edges`, `words`.
     """
 
     name = "weightfree"
@@ -59,7 +59,7 @@ class WeightFree:
         upper = torch.tensor(grid.shape, device=device) - 1
         cells = world_to_index(grid, world).round().long().clamp_min(0).minimum(upper)
         return click_masks(
-            extras["appearance"].float(),
+            extras["levels"].float(),
             extras["edges"].float(),
             extras["words"].long(),
             cells=cells,
@@ -77,17 +77,17 @@ def _mask_grid(maps: Maps, image_grid: Grid) -> Grid:
 
 
 def _mask_maps(maps: Maps, mask_grid: Grid) -> dict[str, Tensor]:
-    """What decoding reads: standardized looks, edge strength, and each cell's word, on the mask grid."""
+    """What decoding reads, on the mask grid: standardized levels, edge strength, and each cell's word."""
     longest = maps.cells.extent.max()
     fine, smooth = (blurred(maps.luminance[None], maps.working, s * longest) for s in FINE_SCALES)
     variance = blurred(maps.luminance[None] ** 2, maps.working, FINE_SCALES[1] * longest) - smooth**2
     chroma = blurred(maps.chroma, maps.working, FINE_SCALES[0] * longest) if len(maps.chroma) else maps.chroma
-    channels = torch.cat([fine, smooth, variance.clamp_min(0).sqrt(), chroma])
+    channels = torch.cat([fine, smooth, chroma, variance.clamp_min(0).sqrt()])
     body = resized_mask(maps.body, mask_grid.shape)
     looks = standardized(pooled(channels, mask_grid.shape), body).clamp(-4, 4)
     slopes = gradient(looks[:1], mask_grid).norm(dim=0)[0]
     edges = (slopes - slopes[body].median()).clamp_min(0)
-    return {"appearance": looks, "edges": edges, "words": vocabulary(looks, body)}
+    return {"levels": looks[:-1], "edges": edges, "words": vocabulary(looks, body)}
 
 
 def _check_image(image: Image) -> None:
