@@ -128,6 +128,8 @@ def _volumes_as_channels(values: np.ndarray, path: Path) -> np.ndarray:
 def _decode_picture(path: Path, palette_index: bool) -> Raster:
     with _opened_picture(path) as picture:
         has_alpha = "A" in picture.getbands() or "transparency" in picture.info
+        # SimpleITK adds an opaque alpha to TIFF files that hold their colours plane by plane
+        has_alpha = has_alpha or picture.mode == "RGB"
         if palette_index and picture.mode == "P":
             values = np.asarray(picture)[None]
         elif picture.mode in UNKNOWN_TO_ITK:

@@ -169,6 +169,12 @@ def test_a_fourth_band_that_is_not_alpha_stays(tmp_path, rng):
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif").data.numpy(), np.moveaxis(bands, -1, 0))
 
 
+def test_colours_stored_plane_by_plane_are_three_channels(tmp_path, rng):
+    planes = rng.integers(0, 255, (3, 9, 8), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", planes, photometric="rgb", planarconfig="separate")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif").data.numpy(), planes)
+
+
 def test_sixteen_bits_are_kept(tmp_path, rng):
     values = rng.integers(0, 65535, (5, 6), dtype=np.uint16)
     PIL.Image.fromarray(values).save(tmp_path / "a.png")
