@@ -38,7 +38,7 @@ class SegmentAnything:
     ndim: tuple[int, ...] = (2,)
     differentiable = True
     negative_points = True
-    prompts_per_chunk: ClassVar[int] = 16
+    prompts_per_chunk: ClassVar[int] = 8
     slices_per_chunk: ClassVar[int] = 4
 
     def __init__(self, sam: Any, *, name: str = "sam") -> None:
@@ -97,7 +97,7 @@ class SegmentAnything:
         to_input = np.linalg.inv(inputs.affine) @ embedding.image_grid.affine
         in_input = apply_affine(to_input, points.float())
         groups = list(_by_length(labels))
-        n_masks = 3 if len(groups[0][1][0]) == 1 else 1
+        n_masks = 3 if groups[0][1].shape[1] == 1 else 1
         found = [
             self._decode_tokens(
                 features, self._point_tokens(in_input[rows[:, None], kept], labels[rows[:, None], kept])
@@ -203,11 +203,12 @@ def _with_padding(embedding: Embedding) -> Tensor:
 def _by_length(labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield prompts (B, P) of equal length, shortest first: their rows (b,) and their points' columns (b, n).
 
-    Padding is left out, not decoded as "no point": the decoder would attend to it.
+    Padding is left out, not decoded as "no point": the decoder would attend to it. No prompts at all
+    are one group.
     """
     real = labels != -1
     lengths = real.sum(1)
     columns = (~real).long().argsort(dim=1, stable=True)
-    for n_points in lengths.unique().tolist():
+    for n_points in lengths.unique().tolist() or [labels.shape[1]]:
         rows = (lengths == n_points).nonzero().flatten()
         yield rows, columns[rows, :n_points]

@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import cosine_similarity
+from torch.nn.functional import cosine_similarity, max_pool2d
 
 from promptreg.geometry import antialiased
 from promptreg.models.base import PromptableModel, check_prompts
@@ -23,6 +23,9 @@ from promptreg.types import Candidates, Embedding, Grid, Image
 
 OUTSIDE = -20.0
 """Logit of the slices that a prompt does not reach."""
+
+RING = 3
+"""Width of the surroundings with which a region is compared, in feature cells."""
 
 
 class PlanarModel(PromptableModel, Protocol):
@@ -39,17 +42,21 @@ class PlanarModel(PromptableModel, Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """What B prompts' M masks cover in one slice, judged against the slice where the prompt was given.
+    """What B prompts' M masks cover in one slice.
 
     Attributes:
         area: (B, M) expected number of mask cells.
         inside: (B, M, C) mean feature of the region.
-        outside: (B, M, C) mean feature of the rest of the slice.
+        around: (B, M, C) mean feature of a ring of `RING` feature cells about it.
     """
 
     area: Tensor
     inside: Tensor
-    outside: Tensor
+    around: Tensor
+
+    def rows(self, index: Tensor) -> Region:
+        """Return the regions of the prompts `index` (b,)."""
+        return Region(self.area[index], self.inside[index], self.around[index])
 
 
 class Slicewise:
@@ -58,7 +65,7 @@ class Slicewise:
     On the slice of its first positive point a prompt is decoded as it is. It is then carried up and
     down with the same in-slice position, joined by its other points where they lie on the slice, as
     long as (a) the area changes by less than `area_ratio` from slice to slice and (b) the region is
-    more like the region at the start than its surroundings are. Slices up to the farthest positive
+    more like the region at the start than like what surrounds that. Slices up to the farthest positive
     point are kept in any case. Each candidate mask is carried on its own. Masks do not change while a
     point moves within a slice's thickness: derivatives across slices are zero.
     """
@@ -134,28 +141,24 @@ class Slicewise:
             found = with_candidates(self._decode_slice(stack, prompts, number, rows), area.shape[1])
             region = _region(stack[number], found.logits.detach())
             needed = prompts.reaches(number)[rows, None]
-            alive[rows] &= self._continues(region, reference.inside[rows], area[rows]) | needed
+            alive[rows] &= self._continues(region, reference.rows(rows), area[rows]) | needed
             area[rows] = region.area
             yield number, rows, torch.where(alive[rows][..., None, None], found.logits, OUTSIDE)
 
     def _regions_at_start(self, stack: _Stack, prompts: _Prompts, start: Candidates) -> Region:
-        parts, order = [], []
-        for number, rows in prompts.by_start():
-            parts.append(_region(stack[number], start.logits[rows].detach()))
-            order.append(rows)
-        index = torch.cat(order).argsort()
-        area, inside, outside = (
-            torch.cat([getattr(part, name) for part in parts])[index]
-            for name in ("area", "inside", "outside")
+        groups = list(prompts.by_start())
+        parts = [_region(stack[number], start.logits[rows].detach()) for number, rows in groups]
+        area, inside, around = (
+            torch.cat([getattr(part, name) for part in parts]) for name in ("area", "inside", "around")
         )
-        return Region(area, inside, outside)
+        return Region(area, inside, around).rows(torch.cat([rows for _, rows in groups]).argsort())
 
-    def _continues(self, region: Region, reference: Tensor, area: Tensor) -> Tensor:
-        """Whether masks (B, M) on the next slice are still the same thing."""
+    def _continues(self, region: Region, reference: Region, area: Tensor) -> Tensor:
+        """Whether the masks of the next slice are still the same thing, (B, M)."""
         change = region.area.clamp_min(1e-6).log() - area.clamp_min(1e-6).log()
-        alike = cosine_similarity(region.inside, reference, dim=-1)
-        around = cosine_similarity(region.outside, reference, dim=-1)
-        return (change.abs() < np.log(self.area_ratio)) & (alike > around) & (region.area >= 1)
+        alike = cosine_similarity(region.inside, reference.inside, dim=-1)
+        astray = cosine_similarity(region.inside, reference.around, dim=-1)
+        return (change.abs() < np.log(self.area_ratio)) & (alike > astray) & (region.area >= 1)
 
 
 class _Stack:
@@ -201,8 +204,8 @@ class _Prompts:
         return cls(points[..., kept], across, labels, across.gather(1, first[:, None])[:, 0], main)
 
     def by_start(self) -> Iterator[tuple[int, Tensor]]:
-        """Yield each slice on which prompts start, with their rows."""
-        for number in self.start.unique().tolist():
+        """Yield each slice on which prompts start, with their rows; slice 0 if there are no prompts."""
+        for number in self.start.unique().tolist() or [0]:
             yield number, (self.start == number).nonzero().flatten()
 
     def labels_on(self, number: int) -> Tensor:
@@ -231,11 +234,12 @@ def with_candidates(found: Candidates, n_masks: int) -> Candidates:
 
 def _region(embedding: Embedding, logits: Tensor) -> Region:
     """Measure masks (B, M, y, x) of one slice."""
-    n_prompts, n_masks = logits.shape[:2]
     soft = logits.sigmoid()
-    share = antialiased(soft.flatten(0, 1), embedding.mask_grid, embedding.feature_grid).flatten(1)
+    share = antialiased(soft.flatten(0, 1), embedding.mask_grid, embedding.feature_grid)
+    ring = max_pool2d(share[:, None], 2 * RING + 1, stride=1, padding=RING)[:, 0] - share
     cells = embedding.features.flatten(1).to(share).T
-    inside = share @ cells / share.sum(1, keepdim=True).clamp_min(1e-6)
-    outside = (1 - share) @ cells / (1 - share).sum(1, keepdim=True).clamp_min(1e-6)
-    shape = (n_prompts, n_masks, -1)
-    return Region(soft.sum((-2, -1)), inside.reshape(shape), outside.reshape(shape))
+    inside, around = (
+        (weight @ cells / weight.sum(1, keepdim=True).clamp_min(1e-6)).reshape(*logits.shape[:2], -1)
+        for weight in (share.flatten(1), ring.flatten(1))
+    )
+    return Region(soft.sum((-2, -1)), inside, around)

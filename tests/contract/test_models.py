@@ -172,6 +172,11 @@ def test_an_empty_prompt_is_an_error(case, model, embedding):
         model.decode(embedding, torch.zeros(1, 0, case.ndim), torch.zeros(1, 0, dtype=torch.long))
 
 
+def test_no_prompts_have_no_masks(case, model, embedding):
+    found = model.decode(embedding, torch.zeros(0, 1, case.ndim), torch.zeros(0, 1, dtype=torch.long))
+    assert found.logits.shape == (0, found.scores.shape[1], *embedding.mask_grid.shape)
+
+
 def test_a_prompt_without_a_positive_point_is_an_error(case, model, embedding):
     points, _ = click(case.ndim)
     with pytest.raises(ValueError, match="positive"):

@@ -163,6 +163,15 @@ def test_a_positive_point_beyond_a_gap_is_reached(model):
     assert dice(joined[6].sigmoid(), truth[6]) > 0.8
 
 
+def test_a_region_that_turns_into_what_surrounded_it_is_not_carried_on(model):
+    data, truth = bar()
+    data[0, 5:] = 0.05 * torch.randn(4, 24, 20, generator=torch.Generator().manual_seed(1))
+    embedding = model.embed(Image(data, Grid(truth.shape, OBLIQUE)))
+    logits = model.decode(embedding, *click(3.0, 7.0, 13.0)).logits[0, 0]
+    assert (logits[5:] == OUTSIDE).all()
+    assert dice(logits[4].sigmoid(), truth[4]) > 0.8
+
+
 def test_the_padding_of_a_batch_does_not_change_a_prompt(model):
     data, truth = bar()
     embedding = model.embed(Image(data, Grid(truth.shape, OBLIQUE)))
