@@ -239,7 +239,7 @@ def _region(embedding: Embedding, logits: Tensor) -> Region:
     ring = max_pool2d(share[:, None], 2 * RING + 1, stride=1, padding=RING)[:, 0] - share
     cells = embedding.features.flatten(1).to(share).T
     inside, around = (
-        (weight @ cells / weight.sum(1, keepdim=True).clamp_min(1e-6)).reshape(*logits.shape[:2], -1)
+        (weight @ cells / weight.sum(1, keepdim=True).clamp_min(1e-6)).unflatten(0, logits.shape[:2])
         for weight in (share.flatten(1), ring.flatten(1))
     )
     return Region(soft.sum((-2, -1)), inside, around)
