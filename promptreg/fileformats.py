@@ -29,6 +29,7 @@ PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 NUMPY = (".npy", ".npy.gz", ".npz")
 MOST_CHANNELS = 4
 UNKNOWN_TO_ITK = {"LA": "L", "CMYK": "RGB"}
+SAMPLES_PER_PIXEL = 277
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +130,7 @@ def _decode_picture(path: Path, palette_index: bool) -> Raster:
     with _opened_picture(path) as picture:
         has_alpha = "A" in picture.getbands() or "transparency" in picture.info
         # SimpleITK adds an opaque alpha to TIFF files that hold their colours plane by plane
-        has_alpha = has_alpha or picture.mode == "RGB"
+        has_alpha = has_alpha or getattr(picture, "tag_v2", {}).get(SAMPLES_PER_PIXEL) == 3
         if palette_index and picture.mode == "P":
             values = np.asarray(picture)[None]
         elif picture.mode in UNKNOWN_TO_ITK:
