@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from test_reach import ball
+from toy_regions import ball
 
 from promptreg.alignment import align_roi, moments
 from promptreg.geometry import default_affine, index_to_world, resized

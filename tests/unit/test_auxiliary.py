@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from test_reach import ball, blobs
+from toy_regions import ball, blobs
 
 from promptreg import config
 from promptreg.auxiliary import add_auxiliary, soft_dice

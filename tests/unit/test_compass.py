@@ -1,5 +1,5 @@
 import torch
-from test_newton import toy_pair
+from toy_pairs import toy_pair
 
 from promptreg import config
 from promptreg.compass import compass_search

@@ -1,7 +1,7 @@
 import pytest
 import torch
-from test_newton import embed, smooth_scene
 from toy_model import ToyModel
+from toy_pairs import embed, smooth_scene
 
 from promptreg import config
 from promptreg.geometry import index_to_world, world_to_index
