@@ -22,9 +22,14 @@ def metric_distributions(
     """Draw a box and all pairs of every method: one row of panels a metric, one column a group.
 
     `cases` is that of `stats.case_values`; methods keep their order and colour, and one without values
-    keeps its empty place.
+    keeps its empty place; a metric that no pair has is left out.
     """
-    groups = list(cases[["dataset", "group"]].drop_duplicates().itertuples(index=False, name=None))
+    groups = list(cases[["dataset", "group"]].drop_duplicates().itertuples(index=False, name=None)) or [
+        ("", "")
+    ]
+    metrics = [m for m in metrics if cases.loc[cases["metric"] == m, "value"].notna().any()] or list(
+        metrics[:1]
+    )
     hues = color_of(list(methods), palette)
     height = 0.19 * len(methods) + 0.55
     figure = Figure(figsize=(PAGE_WIDTH, height * len(metrics) + 0.2), layout="constrained")
@@ -84,7 +89,8 @@ def stage_times(seconds: pd.DataFrame, methods: Sequence[str], *, palette: str =
     ax.set_ylim(len(methods) - 0.4, -0.6)
     ax.margins(x=0.12)
     ax.set_xlabel("median seconds per pair")
-    figure.legend(loc="outside upper center", ncols=min(len(stages), 7), frameon=False)
+    if stages:
+        figure.legend(loc="outside upper center", ncols=min(len(stages), 7), frameon=False)
     return figure
 
 

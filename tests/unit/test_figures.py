@@ -146,6 +146,7 @@ def cases() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["dataset", "group", "entry", "pair", "metric", "unit", "value"])
 
 
+@pytest.mark.filterwarnings("ignore:vert")
 def test_distributions_have_one_panel_a_metric_and_group_and_a_place_for_every_method():
     figure = metric_distributions(cases(), ["n", "m", "missing"], metrics=["dice", "hd95"])
     assert len(figure.axes) == 4
@@ -153,10 +154,18 @@ def test_distributions_have_one_panel_a_metric_and_group_and_a_place_for_every_m
     assert figure.axes[2].get_xlabel() == "HD95 (mm), lower is better"
 
 
+@pytest.mark.filterwarnings("ignore:vert")
 def test_a_metric_that_a_group_lacks_is_said_to_be_not_measured():
     frame = cases()
     frame = frame[(frame["metric"] == "dice") | (frame["group"] == "a")]
     assert texts(metric_distributions(frame, ["m"], metrics=["hd95"])) == ["not measured"]
+
+
+def test_a_benchmark_in_which_everything_failed_can_still_be_drawn():
+    figure = metric_distributions(cases()[:0], ["m"], metrics=["dice", "hd95"])
+    assert texts(figure) == ["not measured"]
+    nothing = pd.DataFrame({"entry": [], "stage": [], "median": []})
+    assert texts(stage_times(nothing, ["m"])) == [" no time measured"]
 
 
 def test_stage_bars_end_at_the_total():

@@ -132,3 +132,9 @@ def test_supervision_comes_from_the_registry_and_the_prompts():
         "promptreg": "training-free",
         "seeded": "pretrained elsewhere, label-seeded prompts",
     }
+
+
+def test_a_benchmark_in_which_everything_failed_is_still_a_table():
+    row = [unregistered("failed", "boom")]
+    frame = to_frame(row, dataset="d", group="g", method="m", variant="m", pair="p")
+    assert texts(table1(frame, ["m"])) == [["m", "", "failed (boom)", "0/1"]]
