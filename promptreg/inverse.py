@@ -94,8 +94,11 @@ def invert_prompts(
         target_size: (B,) size of the moving regions in world units (`region_size`), if known.
 
     Raises:
-        ValueError: on `two_step` with a model without derivatives.
+        ValueError: without prompts or starts, or on `two_step` with a model without derivatives.
     """
+    if 0 in starts.shape:
+        msg = f"nothing to invert: starts are {tuple(starts.shape)}, expected (B, n, P, ndim) with none of them zero"
+        raise ValueError(msg)
     if eq1 == "two_step" and not model.differentiable:
         msg = (
             f"search.eq1=two_step needs derivatives of the masks, which model '{model.name}' does not have: "

@@ -170,3 +170,11 @@ def test_the_size_of_a_region_is_in_world_units():
     model = ToyModel(2)
     grid = embed(model, smooth_scene(4, 6), [2.0, 0.5]).mask_grid
     assert region_size(torch.full((1, 4, 6), 0.5), grid).tolist() == [12.0]
+
+
+def test_no_prompts_are_an_error():
+    model = ToyModel(2)
+    embedding = embed(model, smooth_scene(8, 8))
+    nothing = torch.zeros(0, 24), torch.zeros(0, 3, 1, 2), torch.ones(0, 1, dtype=torch.long)
+    with pytest.raises(ValueError, match=r"nothing to invert: starts are \(0, 3, 1, 2\)"):
+        invert_prompts(model, embedding, *nothing, eq1="peak", newton=NEWTON)
