@@ -97,7 +97,7 @@ def invert_prompts(
         ValueError: without prompts or starts, or on `two_step` with a model without derivatives.
     """
     if 0 in starts.shape:
-        msg = f"nothing to invert: starts are {tuple(starts.shape)}, expected (B, n, P, ndim) with none of them zero"
+        msg = f"nothing to invert: starts are {tuple(starts.shape)}, give at least one prompt and start"
         raise ValueError(msg)
     if eq1 == "two_step" and not model.differentiable:
         msg = (
