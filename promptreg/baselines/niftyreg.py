@@ -4,6 +4,9 @@ The tool sees the moving image with its header moved by the inverse pre-alignmen
 headers (`-nac`), thus from the pre-alignment. It sees one channel: Rec. 709 luminance of RGB images, the
 mean of any other number of channels. Pixels without spacing count as millimetres. The tool's pyramid
 never halves an axis below 32 cells, so that volumes of few slices keep them all at each level.
+
+Published defaults are kept where they serve thin slabs badly: symmetric reg_aladin can stretch a volume of
+a dozen slices along its thin axis, and reg_f3d may stop early where slices are much thicker than pixels.
 """
 
 from __future__ import annotations
