@@ -14,7 +14,7 @@ import typer
 from promptreg.registry import TABLES
 
 app = typer.Typer(
-    help="Register images by searching corresponding prompts.", no_args_is_help=True, add_completion=False
+    help="Register images by searching corresponding prompts.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
 
 STAGES = (
@@ -81,6 +81,18 @@ def gather(
 
 
 @app.command()
+def rulegraph(
+    snakefile: Annotated[Path, typer.Option(help="the workflow's main Snakefile")],
+    config: Annotated[str, typer.Option(help="the run's configuration, JSON")],
+    output: Annotated[Path, typer.Option(help="dot file to write")],
+) -> None:
+    """Ask Snakemake for the rule graph of a run; the workflow calls this."""
+    from promptreg.rulegraph import write_rulegraph
+
+    write_rulegraph(snakefile, config, output)
+
+
+@app.command()
 def register(
     moving: Annotated[Path, typer.Option(help="moving image")],
     fixed: Annotated[Path, typer.Option(help="fixed image")],
@@ -95,10 +107,9 @@ def register(
     seed: Annotated[int, typer.Option(help="seed of every random draw")] = 0,
 ) -> None:
     """Register one pair: moved image, field, ROI pairs, prompts and a picture."""
-    from promptreg.onepair import parse_point, register, save
+    from promptreg.onepair import register, save
 
-    points = [parse_point(one) for one in prompt or []]
-    save(register(moving, fixed, prompts=points, model=model, config=config, seed=seed), out)
+    save(register(moving, fixed, prompts=prompt or [], model=model, config=config, seed=seed), out)
     typer.echo(f"wrote {out}")
 
 

@@ -76,8 +76,8 @@ class Prompts(Section):
     min_distance: Fraction = Field(
         0.08, description="least distance between two prompts, fraction of the longest side"
     )
-    points: tuple[tuple[float, ...], ...] = Field(
-        (), description="points given by the user, world x, y(, z); they replace the sampled ones"
+    points: tuple[str, ...] = Field(
+        (), description='prompts given by the user instead, "x,y" or "x,y,z x,y,z !x,y,z" (world; ! is negative)'
     )
 
 

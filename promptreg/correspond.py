@@ -11,7 +11,7 @@ from promptreg.config import Marginalize
 from promptreg.marginalize import average
 from promptreg.sanity import judge
 from promptreg.search import Rois
-from promptreg.types import RoiPairs
+from promptreg.types import PointPrompts, RoiPairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +22,7 @@ class Correspondences:
         rois: mean probabilities; the weight of a rejected pair is 0.
         moving_variance, fixed_variance: variance over the views, on the mask grids.
         reasons: K texts, empty for an accepted pair.
-        prompts: (K, ndim) given points, moving world.
+        prompts: the given points, on the moving image.
         points, labels: (K, P, ndim) and (K, P) found points of the untransformed view, fixed world.
     """
 
@@ -30,7 +30,7 @@ class Correspondences:
     moving_variance: Tensor
     fixed_variance: Tensor
     reasons: tuple[str, ...]
-    prompts: Tensor
+    prompts: PointPrompts
     points: Tensor
     labels: Tensor
 

@@ -6,17 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from promptreg.config import Prompts
 from promptreg.correspond import Correspondences, correspond
 from promptreg.ddf import FitResult, fit_ddf
 from promptreg.models.base import PromptableModel
-from promptreg.prompts import check_points, prompt_region, sample_prompts
+from promptreg.prompts import check_points, parse_prompts, prompt_region, sample_prompts
 from promptreg.search import Rois, search_prompts
 from promptreg.seeds import derive_seed
 from promptreg.settings import Variant
-from promptreg.types import Image, Pair
+from promptreg.types import Image, Pair, PointPrompts
 from promptreg.views import sample_views, view_image
 
 
@@ -49,7 +48,7 @@ def register_pair(
         model,
         moving,
         fixed,
-        prompts,
+        prompts.to(fixed.features.device),
         config=settings.search,
         prealignment=pair.prealignment,
         seed=derive_seed(seed, "search"),
@@ -59,14 +58,17 @@ def register_pair(
     return Registration(rois, correspondences, fit)
 
 
-def place_prompts(moving: Image, labels: np.ndarray | None, config: Prompts, seed: int) -> Tensor:
-    """Return the prompts Z_k^x, (K, ndim) moving world: the user's points, or points drawn from a region."""
+def place_prompts(moving: Image, labels: np.ndarray | None, config: Prompts, seed: int) -> PointPrompts:
+    """Return the prompts Z_k^x on the moving image: the user's points, or points drawn from a region."""
     if config.points:
-        points = torch.tensor(config.points, dtype=torch.float64)
-        check_points(points, moving.grid)
-        return points
+        given = parse_prompts(config.points)
+        check_points(given.points.flatten(0, 1), moving.grid)
+        return given
     region = prompt_region(moving, labels, config.where)
-    return sample_prompts(moving, region, count=config.count, min_distance=config.min_distance, seed=seed)
+    points = sample_prompts(
+        moving, region, count=config.count, min_distance=config.min_distance, seed=seed
+    )
+    return PointPrompts(points[:, None], torch.ones(len(points), 1, dtype=torch.long))
 
 
 def global_start(rois: Rois, prealignment: np.ndarray) -> np.ndarray | None:

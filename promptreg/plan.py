@@ -88,6 +88,14 @@ class DatasetPlan:
     def _position(self) -> dict[str, int]:
         return {one.image: number for number, one in enumerate(self.images)}
 
+    def position(self, pair: str) -> int:
+        """The place of a pair in the list."""
+        return next(number for number, one in enumerate(self.pairs) if one.pair == pair)
+
+    def shard_of(self, pair: str) -> str:
+        """The shard that holds a pair."""
+        return f"{self.position(pair) // self._size:03d}"
+
     def shards(self) -> list[str]:
         """Names of the pair shards."""
         return [f"{number:03d}" for number in range(ceil(len(self.pairs) / self._size))]
@@ -242,16 +250,17 @@ class Plan:
             evaluate=self.config.evaluate.model_dump(),
         )
 
-    def summary_job(self, stage: str) -> str:
-        """Tables, figures or the report over everything."""
-        settings = {
-            "methods": list(self.config.methods),
-            "datasets": list(self.datasets),
-            "prealign": self.config.prealign,
-            "seed": self.config.seed,
-            "figures": self.config.figures.model_dump(),
-        }
-        return self._job(stage, **settings)
+    def summary_job(self, stage: str, **more: str) -> str:
+        """Tables, a figure or the report over everything; only figures and report depend on the style."""
+        settings = self.config.model_dump(mode="json", exclude={"results_dir"})
+        if stage == "tables":
+            settings.pop("figures")
+        return self._job(stage, config=settings, **more)
+
+    def figure_input(self, figure: str) -> str:
+        """What a figure over all pairs is drawn from."""
+        sources = {"distributions": "metrics.parquet", "time": "timings.parquet"}
+        return f"{self.root}/{sources.get(figure, f'figures/{figure}.dot')}"
 
     def image_stores(self, dataset: str, pairs: Iterable[PairSpec]) -> list[str]:
         """Image stores that hold both images of the pairs."""
@@ -314,15 +323,19 @@ class Plan:
 
     def gallery_inputs(self, dataset: str, pair: str) -> list[str]:
         """All stores that the pictures of a pair are drawn from."""
-        plan = self.datasets[dataset]
-        position = next(number for number, one in enumerate(plan.pairs) if one.pair == pair)
-        shard = f"{position // self.config.shard_size:03d}"
-        root = self.root
+        plan, root = self.datasets[dataset], self.root
+        position = plan.position(pair)
+        shard = plan.shard_of(pair)
         stores = [f"{root}/pairs/{dataset}/{shard}.zarr", *self.image_stores(dataset, [plan.pairs[position]])]
-        stores += [f"{root}/ddf/{method}/{dataset}/{shard}.zarr" for method in self.runnable]
+        stores += self.fields(dataset, pair).values()
         return stores + [
             f"{root}/correspondences/{self.marginal_of[name]}/{dataset}/{shard}.zarr" for name in self.shown
         ]
+
+    def fields(self, dataset: str, pair: str) -> dict[str, str]:
+        """The ddf store of a pair for every method that can run here."""
+        shard = self.datasets[dataset].shard_of(pair)
+        return {method: f"{self.root}/ddf/{method}/{dataset}/{shard}.zarr" for method in self.runnable}
 
     @cached_property
     def runnable(self) -> list[str]:
@@ -341,7 +354,7 @@ class Plan:
             "gallery",
             pair=pair,
             dataset=dataset,
-            methods=self.runnable,
+            fields=self.fields(dataset, pair),
             shown=self.shown[0] if self.shown else None,
             figures=self.config.figures.model_dump(),
         )

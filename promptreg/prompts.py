@@ -12,7 +12,7 @@ from torch import Tensor
 
 from promptreg.body import body_mask
 from promptreg.geometry import apply_affine, world_to_index
-from promptreg.types import Grid, Image
+from promptreg.types import Grid, Image, PointPrompts
 
 __all__ = ["body_mask", "check_points", "prompt_region", "sample_prompts"]
 
@@ -62,6 +62,38 @@ def sample_prompts(image: Image, region: Tensor, *, count: int, min_distance: fl
         raise ValueError(msg)
     chosen = _spread(candidates.numpy(), count, min_distance * float(image.grid.extent.max()))
     return candidates[chosen]
+
+
+def parse_prompts(texts: Sequence[str]) -> PointPrompts:
+    """Read prompts as users write them: "x,y" or "x,y,z"; points of one prompt are separated by spaces.
+
+    A leading "!" makes a point negative, as in "120,80 131,77 !140,60". World coordinates of the moving
+    image. Raises ValueError that quotes the text which cannot be read.
+    """
+    read = [[_parse_point(word, text) for word in text.split()] for text in texts]
+    lengths = {len(point) for points in read for point, _ in points}
+    if not read or not all(read) or len(lengths) != 1:
+        msg = f"prompts {list(texts)}: expected points x,y or x,y,z, all of one dimension"
+        raise ValueError(msg)
+    longest = max(map(len, read))
+    padded = [points + [(points[0][0], -1)] * (longest - len(points)) for points in read]
+    points = torch.tensor([[point for point, _ in one] for one in padded], dtype=torch.float64)
+    labels = torch.tensor([[label for _, label in one] for one in padded])
+    if not (labels == 1).any(1).all():
+        msg = f"prompts {list(texts)}: every prompt needs at least one positive point"
+        raise ValueError(msg)
+    return PointPrompts(points, labels)
+
+
+def _parse_point(word: str, text: str) -> tuple[tuple[float, ...], int]:
+    try:
+        point = tuple(float(part) for part in word.removeprefix("!").split(","))
+    except ValueError:
+        point = ()
+    if len(point) not in (2, 3):
+        msg = f"prompt '{text}': cannot read '{word}'; expected x,y or x,y,z as numbers, ! first if negative"
+        raise ValueError(msg)
+    return point, 0 if word.startswith("!") else 1
 
 
 def check_points(points: Sequence[Sequence[float]] | Tensor, grid: Grid) -> Tensor:

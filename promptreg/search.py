@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from promptreg.affine_prior import AffinePrior, estimate_affine
-from promptreg.auxiliary import add_auxiliary, align_roi
+from promptreg.alignment import align_roi
+from promptreg.auxiliary import add_auxiliary
 from promptreg.config import Search
 from promptreg.geometry import apply_affine, resample, sample, visibility, world_to_index
-from promptreg.inverse import InversePrompts, invert_prompts
+from promptreg.inverse import InversePrompts, invert_prompts, region_size
 from promptreg.models.base import PromptableModel
 from promptreg.prototype import cell_weights, feature_at, prototype, similarity
-from promptreg.starts import gaussian_prior, peaks, start_map
-from promptreg.types import Embedding, Grid
+from promptreg.starts import gaussian_prior, start_points
+from promptreg.types import Embedding, Grid, PointPrompts
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +26,7 @@ class Rois:
     """What was found for K prompts in J views; probabilities live on the images' own mask grids.
 
     Attributes:
-        prompts: (K, ndim) the given prompts Z_k^x, moving world.
+        prompts: the given prompts Z_k^x on the moving image.
         moving: (K, J, *moving_grid.shape) R^x of each view, brought back to the moving image.
         visible: (K, J, *moving_grid.shape) bool, which cells view j has seen (none if it missed the prompt).
         fixed: (K, J, *fixed_grid.shape) R^y.
@@ -37,7 +38,7 @@ class Rois:
         prior: the global affine, or None where it is switched off.
     """
 
-    prompts: Tensor
+    prompts: PointPrompts
     moving: Tensor
     visible: Tensor
     fixed: Tensor
@@ -55,7 +56,7 @@ def search_prompts(
     model: PromptableModel,
     views: Sequence[Embedding],
     fixed: Embedding,
-    prompts: Tensor,
+    prompts: PointPrompts,
     *,
     config: Search,
     prealignment: np.ndarray,
@@ -65,28 +66,33 @@ def search_prompts(
 
     Args:
         views: embeddings of the moving image, the untransformed one first (Sec. 3.2).
-        prompts: (K, ndim) world points on the moving image.
+        prompts: on the moving image.
         prealignment: homogeneous world map, fixed to moving.
     """
-    moving, visible = segment_moving(model, views, prompts)
-    n_prompts, n_views = moving.shape[:2]
-    seen = visible.flatten(2).any(-1)
     identity = views[0]
-    weights = cell_weights(moving[seen], identity.mask_grid, identity.feature_grid)
-    targets = prototype(identity.features, weights)
-    given = prompts[:, None].expand(-1, n_views, -1)[seen].to(identity.features.device)
+    moving, visible = segment_moving(model, views, prompts)
+    seen = visible.flatten(2).any(-1)
+    regions = moving[seen]
+    targets = prototype(identity.features, cell_weights(regions, identity.mask_grid, identity.feature_grid))
+    given = prompts.each(seen)
 
     prior = _prior(identity, fixed, config, prealignment, seed)
     starts = find_starts(
         identity, fixed, given, targets, config=config, prior=prior, prealignment=prealignment
     )
-    labels = torch.ones(len(given), 1, dtype=torch.long, device=given.device)
     inverse = invert_prompts(
-        model, fixed, targets, starts[:, :, None], labels, eq1=config.eq1, newton=config.newton
+        model,
+        fixed,
+        targets,
+        starts,
+        given.labels,
+        eq1=config.eq1,
+        newton=config.newton,
+        target_size=region_size(regions, identity.mask_grid),
     )
     if config.auxiliary.enabled:
         reference = align_roi(
-            moving[seen],
+            regions,
             identity.mask_grid,
             inverse.probabilities,
             fixed.mask_grid,
@@ -95,28 +101,27 @@ def search_prompts(
         )
         inverse = add_auxiliary(model, fixed, inverse, reference, config.auxiliary)
     cycle = returns_home(
-        identity, fixed, inverse, moving[seen], config=config, prior=prior, prealignment=prealignment
+        identity, fixed, inverse, regions, config=config, prior=prior, prealignment=prealignment
     )
     return _rois(prompts, moving, visible, seen, inverse, cycle, identity.mask_grid, fixed.mask_grid, prior)
 
 
 def segment_moving(
-    model: PromptableModel, views: Sequence[Embedding], prompts: Tensor
+    model: PromptableModel, views: Sequence[Embedding], prompts: PointPrompts
 ) -> tuple[Tensor, Tensor]:
     """Segment the moving image at its prompts in every view, and bring the masks back.
 
-    Returns probabilities and visibility, both (K, J, *views[0].mask_grid.shape).
+    Returns probabilities and visibility, both (K, J, *views[0].mask_grid.shape). A view that misses one
+    of a prompt's points sees nothing of it.
     """
     target = views[0].mask_grid
     masks, seen = [], []
     for view in views:
-        index = world_to_index(view.image_grid, prompts).to(view.features)
+        index = world_to_index(view.image_grid, prompts.points).to(view.features)
         upper = torch.tensor(view.image_grid.shape, device=index.device) - 1
-        inside = ((index >= 0) & (index <= upper)).all(-1)
+        inside = ((index >= -0.5) & (index <= upper + 0.5)).all(-1).all(-1)
         clipped = torch.minimum(index.clamp(min=0), upper.to(index))
-        candidates = model.decode(
-            view, clipped[:, None], torch.ones(len(index), 1, dtype=torch.long, device=index.device)
-        )
+        candidates = model.decode(view, clipped, prompts.labels)
         probability = candidates.select(candidates.best()).sigmoid()
         masks.append(resample(probability, view.mask_grid, target, padding="border"))
         seen.append(inside.view(-1, *[1] * target.ndim) & visibility(view.image_grid, target, index.device))
@@ -127,54 +132,60 @@ def segment_moving(
 def find_starts(
     moving: Embedding,
     fixed: Embedding,
-    points: Tensor,
+    prompts: PointPrompts,
     targets: Tensor,
     *,
     config: Search,
     prior: AffinePrior | None,
     prealignment: np.ndarray,
 ) -> Tensor:
-    """Return where the inversion of Eq. 1 starts, (B, n, ndim) fixed world, for B moving points and prototypes."""
-    if config.start == "same":
-        return apply_affine(np.linalg.inv(prealignment), points)[:, None]
-    local = similarity(fixed.features, feature_at(moving.features, moving.feature_grid, points))
+    """Return where the inversion of Eq. 1 starts, (B, n, P, ndim) fixed world, for B moving prompts."""
+    to_fixed = np.linalg.inv(prealignment) if prior is None else prior.matrix
+    mapped = apply_affine(to_fixed, prompts.points).to(fixed.features)
+    n_prompts, n_points, ndim = mapped.shape
     weight = None
     if prior is not None:
         sigma = config.prior_sigma * float(fixed.image_grid.extent.max())
-        weight = gaussian_prior(fixed.feature_grid, apply_affine(prior.matrix, points), sigma)
-    scores = start_map(similarity(fixed.features, targets), local, config.start, weight)
-    return peaks(scores, fixed.feature_grid, config.n_starts).to(points)
+        weight = gaussian_prior(fixed.feature_grid, mapped.flatten(0, 1), sigma)
+        weight = weight.reshape(n_prompts, n_points, *fixed.feature_grid.shape)
+    points = prompts.points.to(moving.features).flatten(0, 1)
+    local = similarity(fixed.features, feature_at(moving.features, moving.feature_grid, points))
+    return start_points(
+        similarity(fixed.features, targets),
+        local.reshape(n_prompts, n_points, *fixed.feature_grid.shape),
+        prompts.labels,
+        fixed.feature_grid,
+        how=config.start,
+        n_starts=config.n_starts,
+        mapped=mapped,
+        prior=weight,
+    )
 
 
 def returns_home(
     moving: Embedding,
     fixed: Embedding,
     inverse: InversePrompts,
-    rois: Tensor,
+    regions: Tensor,
     *,
     config: Search,
     prior: AffinePrior | None,
     prealignment: np.ndarray,
 ) -> Tensor:
-    """Return (B,) bool: does the found prompt, searched back from fixed to moving, land in R^x?"""
-    found = inverse.points[:, 0]
+    """Return (B,) bool: does the primary point found, searched back from fixed to moving, land in R^x?"""
     weights = cell_weights(inverse.probabilities, fixed.mask_grid, fixed.feature_grid)
-    backward = None if prior is None else prior.inverse()
+    first = PointPrompts(inverse.points[:, :1], torch.ones_like(inverse.labels[:, :1]))
     home = find_starts(
         fixed,
         moving,
-        found,
+        first,
         prototype(fixed.features, weights),
         config=config,
-        prior=backward,
+        prior=None if prior is None else replace(prior, matrix=np.linalg.inv(prior.matrix)),
         prealignment=np.linalg.inv(prealignment),
-    )[:, 0]
+    )[:, 0, 0]
     index = world_to_index(moving.mask_grid, home)
-    inside = [
-        sample(roi[None], one[None], padding="border")[0, 0] > 0.5
-        for roi, one in zip(rois, index, strict=True)
-    ]
-    return torch.stack(inside) if inside else torch.zeros(0, dtype=torch.bool, device=rois.device)
+    return torch.vmap(sample)(regions[:, None], index[:, None])[:, 0, 0] > 0.5
 
 
 def _prior(
@@ -186,7 +197,7 @@ def _prior(
 
 
 def _rois(
-    prompts: Tensor,
+    prompts: PointPrompts,
     moving: Tensor,
     visible: Tensor,
     seen: Tensor,

@@ -39,14 +39,18 @@ class Writer:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def put(self, group: str, variables: Mapping[str, tuple[tuple[str, ...], np.ndarray]], **attrs: Any) -> None:
+    def put(
+        self, group: str, variables: Mapping[str, tuple[tuple[str, ...], np.ndarray]], /, **attrs: Any
+    ) -> None:
         """Write one group: `variables` maps a name to (dimension names, array); `attrs` must be JSON."""
         dataset = xr.Dataset({name: (dims, np.asarray(array)) for name, (dims, array) in variables.items()})
         dataset.attrs = {"status": "ok", "reason": "", **attrs}
         encoding = {name: _encoding(str(name), variable) for name, variable in dataset.data_vars.items()}
-        dataset.to_zarr(self._root, group=group, mode="w", encoding=encoding, consolidated=False, zarr_format=3)
+        dataset.to_zarr(
+            self._root, group=group, mode="w", encoding=encoding, consolidated=False, zarr_format=3
+        )
 
-    def fail(self, group: str, reason: str, status: str = "failed", **attrs: Any) -> None:
+    def fail(self, group: str, reason: str, status: str = "failed", /, **attrs: Any) -> None:
         """Record that a pair or image has no result, and why."""
         self.put(group, {}, **{**attrs, "status": status, "reason": reason})
 

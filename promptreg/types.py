@@ -63,6 +63,23 @@ class Image:
 
 
 @dataclass(frozen=True, eq=False)
+class PointPrompts:
+    """K prompts of P points each: `points` (K, P, ndim) world, `labels` (K, P) 1, 0 or -1 for padding."""
+
+    points: Tensor
+    labels: Tensor
+
+    def to(self, device: torch.device) -> PointPrompts:
+        """Return the same prompts on a device."""
+        return PointPrompts(self.points.to(device), self.labels.to(device))
+
+    def each(self, chosen: Tensor) -> PointPrompts:
+        """Return one prompt for every true cell (k, j) of `chosen` (K, J) bool, in row order."""
+        rows = chosen.nonzero()[:, 0]
+        return PointPrompts(self.points[rows], self.labels[rows])
+
+
+@dataclass(frozen=True, eq=False)
 class Embedding:
     """What an image encoder made of one image, and the grids on which it lives.
 

@@ -1,3 +1,4 @@
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -27,5 +28,6 @@ wildcard_constraints:
     pair=r"[A-Za-z0-9._-]+",
     shard=r"\d+",
     method=r"[^/]+",
+    figure="distributions|time|rulegraph",
     baseline="|".join(BASELINES),
     variant="|".join(plan.variants) or "none",

@@ -1,3 +1,139 @@
-rule placeholder:
+rule tables:
+    input:
+        f"{plan.root}/metrics.parquet",
     output:
-        "x",
+        report(
+            f"{plan.root}/tables/table1.csv",
+            caption="../workflow/report/table1.rst",
+            category="Tables",
+        ),
+        f"{plan.root}/tables/table1.md",
+        f"{plan.root}/tables/table1.tex",
+    log:
+        f"{plan.root}/logs/tables.log",
+    benchmark:
+        f"{plan.root}/benchmarks/tables.tsv"
+    conda:
+        "../envs/promptreg.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        job=plan.summary_job("tables"),
+    message:
+        "Writing table 1"
+    shell:
+        "promptreg stage tables --job {params.job:q} --output {output[0]:q} {input:q} 2> {log:q}"
+
+
+rule rulegraph:
+    output:
+        temp(f"{plan.root}/figures/rulegraph.dot"),
+    log:
+        f"{plan.root}/logs/rulegraph.log",
+    benchmark:
+        f"{plan.root}/benchmarks/rulegraph.tsv"
+    conda:
+        "../envs/promptreg.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        config=json.dumps(config, sort_keys=True),
+        snakefile=str(workflow.main_snakefile),
+    message:
+        "Asking Snakemake for the rule graph"
+    shell:
+        "promptreg rulegraph --snakefile {params.snakefile:q} --config {params.config:q}"
+        " --output {output:q} 2> {log:q}"
+
+
+rule figure:
+    input:
+        lambda w: plan.figure_input(w.figure),
+    output:
+        report(
+            f"{plan.root}/figures/{{figure}}.{FORMAT}",
+            caption="../workflow/report/{figure}.rst",
+            category="Figures",
+        ),
+    log:
+        f"{plan.root}/logs/figure/{{figure}}.log",
+    benchmark:
+        f"{plan.root}/benchmarks/figure/{{figure}}.tsv"
+    conda:
+        "../envs/promptreg.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        job=lambda w: plan.summary_job("figures", figure=w.figure),
+    message:
+        "Drawing {wildcards.figure}"
+    shell:
+        "promptreg stage figures --job {params.job:q} --output {output:q} {input:q} 2> {log:q}"
+
+
+rule gallery:
+    input:
+        lambda w: plan.gallery_inputs(w.dataset, w.pair),
+    output:
+        report(
+            directory(f"{plan.root}/figures/{{dataset}}/{{pair}}"),
+            patterns=[f"{{picture}}.{FORMAT}"],
+            caption="../workflow/report/gallery.rst",
+            category="Pairs",
+            subcategory="{dataset}",
+            labels={"pair": "{pair}", "picture": "{picture}"},
+        ),
+    log:
+        f"{plan.root}/logs/gallery/{{dataset}}/{{pair}}.log",
+    benchmark:
+        f"{plan.root}/benchmarks/gallery/{{dataset}}/{{pair}}.tsv"
+    conda:
+        "../envs/promptreg.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        job=lambda w: plan.gallery_job(w.dataset, w.pair),
+    message:
+        "Drawing {wildcards.pair} of {wildcards.dataset}"
+    shell:
+        "promptreg stage gallery --job {params.job:q} --output {output:q} {input:q} 2> {log:q}"
+
+
+rule report:
+    input:
+        f"{plan.root}/metrics.parquet",
+        f"{plan.root}/timings.parquet",
+        f"{plan.root}/figures/distributions.{FORMAT}",
+        f"{plan.root}/figures/time.{FORMAT}",
+        plan.gallery_files("{root}/figures/{dataset}/{pair}"),
+        f"{plan.root}/figures/rulegraph.{FORMAT}",
+    output:
+        report(
+            f"{plan.root}/report.html",
+            caption="../workflow/report/report.rst",
+            category="Report",
+        ),
+    log:
+        f"{plan.root}/logs/report.log",
+    benchmark:
+        f"{plan.root}/benchmarks/report.tsv"
+    conda:
+        "../envs/promptreg.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        job=plan.summary_job("report"),
+    message:
+        "Writing the report"
+    shell:
+        "promptreg stage report --job {params.job:q} --output {output:q} {input:q} 2> {log:q}"

@@ -15,6 +15,7 @@ from promptreg.search import Rois
 from promptreg.stages.attempt import Result, attempt_each
 from promptreg.stages.inputs import Inputs, Variables, grid_from, spatial_dims
 from promptreg.store import create
+from promptreg.types import PointPrompts
 
 
 def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
@@ -47,10 +48,11 @@ def rois_from(record: xr.Dataset) -> Rois:
         **{
             name: tensor(name)
             for name in (
-                *("prompts", "moving", "visible", "fixed", "points", "labels"),
+                *("moving", "visible", "fixed", "points", "labels"),
                 *("residual", "agreement", "cycle"),
             )
         },
+        prompts=PointPrompts(tensor("prompts"), tensor("prompt_labels")),
         moving_grid=grid_from(record.attrs["moving_grid"]),
         fixed_grid=grid_from(record.attrs["fixed_grid"]),
         prior=None,
@@ -74,7 +76,8 @@ def correspondence_variables(found: Correspondences) -> Variables:
         "moving_variance": (("prompt", *moving), half(found.moving_variance)),
         "fixed_variance": (("prompt", *fixed), half(found.fixed_variance)),
         "weights": (("prompt",), rois.weights.cpu().numpy()),
-        "prompts": (("prompt", "component"), found.prompts.cpu().numpy()),
+        "prompts": (("prompt", "given", "component"), found.prompts.points.cpu().numpy()),
+        "prompt_labels": (("prompt", "given"), found.prompts.labels.cpu().numpy().astype(np.int8)),
         "points": (("prompt", "point", "component"), found.points.cpu().numpy()),
         "labels": (("prompt", "point"), found.labels.cpu().numpy().astype(np.int8)),
     }

@@ -73,7 +73,8 @@ def roi_variables(rois: Rois) -> Variables:
         return tensor.cpu().numpy().astype(np.float16)
 
     return {
-        "prompts": (("prompt", "component"), rois.prompts.cpu().double().numpy()),
+        "prompts": (("prompt", "given", "component"), rois.prompts.points.cpu().double().numpy()),
+        "prompt_labels": (("prompt", "given"), rois.prompts.labels.cpu().numpy().astype(np.int8)),
         "moving": (("prompt", "view", *moving), half(rois.moving)),
         "visible": (("prompt", "view", *moving), rois.visible.cpu().numpy()),
         "fixed": (("prompt", "view", *fixed), half(rois.fixed)),

@@ -1,0 +1,76 @@
+"""The report: everything on one page."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from promptreg.config import Config
+from promptreg.consistency import law_warnings, rank_warnings
+from promptreg.provenance import versions
+from promptreg.report import Report, ReportFigure, ReportTable, problems, write_report
+from promptreg.stages.tables import comparison, costs
+from promptreg.stats import case_values, summarize
+from promptreg.tables import METRICS
+
+_CAPTIONS = {
+    "distributions": "Every pair of every method: box (quartiles) and points, one row a measure.",
+    "time": "Median wall-clock seconds per pair, by stage.",
+    "rulegraph": "The rules of this run, in the order of the data.",
+    "prompts": "Given prompts and regions on the moving image (left), found ones on the fixed image (right); dashed grey pairs were rejected, for the reason beneath.",
+    "methods": "The fixed image, then the moved image of every method with its deformed grid; solid contours are fixed labels, dashed ones warped labels.",
+    "overlay": "Before and after PromptReg: deformed grid, moved image, overlay, checkerboard.",
+    "uncertainty": "Largest variance of the regions' probabilities over the views.",
+}
+
+
+def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
+    """Write the page from the gathered measures, costs and figures (in this order in `inputs`)."""
+    config = Config.model_validate(job["config"])
+    frame, timings = pd.read_parquet(inputs[0]), pd.read_parquet(inputs[1])
+    cases = case_values(frame, METRICS)
+    warnings = pd.concat([law_warnings(frame), rank_warnings(summarize(cases, seed=config.seed))])
+    tables = (
+        ReportTable("Methods compared", "Mean ± SD over pairs; see the note beneath.", comparison(frame, config)),
+        ReportTable("Time", "Seconds per pair.", costs(timings, config)),
+    )
+    write_report(
+        output,
+        Report(
+            title="PromptReg benchmark",
+            summary=_summary(frame, config),
+            tables=tables,
+            figures=tuple(_figures(inputs[2:], config.figures.format)),
+            problems=problems(frame),
+            warnings=warnings.reset_index(drop=True),
+            settings=yaml.safe_dump(job["config"], sort_keys=False, allow_unicode=True),
+            versions=versions(),
+            hardware={"processor": platform.processor() or platform.machine(), "cores": str(os.cpu_count())},
+            run={"written": datetime.now(UTC).isoformat(timespec="seconds"), "python": platform.python_version()},
+        ),
+    )
+
+
+def _summary(frame: pd.DataFrame, config: Config) -> str:
+    n_pairs = len(frame[["dataset", "pair"]].drop_duplicates())
+    groups = ", ".join(dict.fromkeys(frame["group"].replace("", "ungrouped")))
+    return (
+        f"{len(config.methods)} methods on {n_pairs} pairs ({groups}). Every method starts from the same "
+        f"pre-alignment ({config.prealign}) and is measured by the same code on the fixed image's own grid."
+    )
+
+
+def _figures(paths: list[str], fmt: str) -> list[ReportFigure]:
+    """The figures in the given order; a folder stands for the pictures of one pair."""
+    figures = []
+    for path in map(Path, paths):
+        for file in sorted(path.glob(f"*.{fmt}")) if path.is_dir() else [path]:
+            place = f"{path.parent.name} / {path.name}: {file.stem}" if path.is_dir() else file.stem
+            figures.append(ReportFigure(place, _CAPTIONS.get(file.stem, ""), file.read_bytes(), fmt))
+    return figures
