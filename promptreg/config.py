@@ -119,7 +119,11 @@ class Search(Section):
     )
     prior_sigma: float = Field(0.15, gt=0, description="width of that prior, fraction of the longest side")
     n_starts: int = Field(3, ge=1, description="peaks of the start map that are decoded")
-    eq1: Literal["peak", "gauss_newton", "two_step"] = Field("gauss_newton", description="inversion of Eq. 1")
+    eq1: Literal["peak", "gauss_newton", "two_step"] = Field(
+        "peak",
+        description="inversion of Eq. 1: the best decoded peak; refined by the joint Gauss-Newton step (a compass "
+        "search for a model without derivatives); or the paper's literal two pseudo-inverses",
+    )
     newton: Newton = Newton()
     auxiliary: Auxiliary = Auxiliary()
 
@@ -169,7 +173,7 @@ class Fit(Section):
         description="roughness of the field (svf: of its velocity), mean squared derivatives by world lengths: "
         "first ones, or second ones times 1 % of the longest side",
     )
-    weight: float = Field(0.1, ge=0, description="weight of that roughness against a mean ROI loss of 0 to 1")
+    weight: float = Field(0.05, ge=0, description="weight of that roughness against a mean ROI loss of 0 to 1")
     image_term: Literal["none", "ncc", "mi"] = Field(
         "none", description="image similarity added to the ROI term"
     )

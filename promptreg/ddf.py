@@ -28,7 +28,7 @@ MAX_CELLS = {2: 200, 3: 80}
 """Cells along the longest side of the working grid where the configuration names none."""
 PATIENCE = 8
 """A level ends after so many steps without a gain of TOLERANCE."""
-TOLERANCE = 1e-4
+TOLERANCE = 3e-5
 """Gain of the loss (1 - Dice, mean over the regions) that still counts."""
 MAX_RELAXATIONS = 20
 """Most smoothings of a velocity whose sampled field folds."""

@@ -32,7 +32,7 @@ def basis_values(basis: Basis, nodes: int, position: np.ndarray) -> np.ndarray:
 
 
 def derivative_factors(basis: Basis, nodes: int) -> list[np.ndarray]:
-    """Return R of order 0, 1 and 2 with |R c|^2 the mean over the axis of the squared derivative of the field c.
+    """Return R of order 0, 1, 2 with |R c|^2 the mean over the axis of the squared derivative of the field c.
 
     Each has a column for each function. Derivatives are with respect to the position: exact for splines,
     differences of neighbours for hats. Factors, not Gram matrices: in float32 those would cancel to noise.
@@ -41,7 +41,8 @@ def derivative_factors(basis: Basis, nodes: int) -> list[np.ndarray]:
         roots, weights = np.polynomial.legendre.leggauss(4)
         position = ((np.arange(nodes)[:, None] + (roots + 1) / 2) / nodes).ravel()
         weight = np.sqrt(np.tile(weights / 2, nodes) / nodes)[:, None]
-        return [np.linalg.qr(weight * _splines(nodes, order)(position), mode="r") for order in (0, 1, 2)]
+        values = [weight * _splines(nodes, order)(position) for order in (0, 1, 2)]
+        return [np.linalg.qr(v).R for v in values]
     differences = [np.diff(np.eye(nodes), n=order, axis=0) * float(nodes) ** order for order in (0, 1, 2)]
     return [d / np.sqrt(max(len(d), 1)) for d in differences]
 

@@ -19,9 +19,9 @@ from torch import Tensor
 from promptreg.fit_bases import (
     Basis,
     along_axes,
-    derivative_factors,
     basis_values,
     cell_positions,
+    derivative_factors,
     refinement,
 )
 from promptreg.geometry import cell_indices, exponentiate

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from promptreg.fit_bases import along_axes, derivative_factors, basis_values, cell_positions, refinement
+from promptreg.fit_bases import along_axes, basis_values, cell_positions, derivative_factors, refinement
 
 
 @pytest.mark.parametrize("basis", ["cubic", "linear"])
