@@ -159,7 +159,7 @@ class Fit(Section):
     )
     levels: int = Field(3, ge=1, description="resolutions, coarse to fine")
     iterations: int = Field(
-        60, ge=1, description="most optimizer steps at each level; it stops earlier on a plateau"
+        45, ge=1, description="most optimizer steps at each level; it stops earlier on a plateau"
     )
     learning_rate: float = Field(
         0.5, gt=0, description="Adam's first step at each level, cells of that level"
