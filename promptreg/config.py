@@ -173,7 +173,7 @@ class Fit(Section):
         description="roughness of the field (svf: of its velocity), mean squared derivatives by world lengths: "
         "first ones, or second ones times 1 % of the longest side",
     )
-    weight: float = Field(0.05, ge=0, description="weight of that roughness against a mean ROI loss of 0 to 1")
+    weight: float = Field(0.1, ge=0, description="weight of that roughness against a mean ROI loss of 0 to 1")
     image_term: Literal["none", "ncc", "mi"] = Field(
         "none", description="image similarity added to the ROI term"
     )
