@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import SimpleITK
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from monai.losses import BendingEnergyLoss
 from torch import Tensor
 
