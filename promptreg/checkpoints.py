@@ -21,7 +21,7 @@ TABLE_VARIABLE = "PROMPTREG_CHECKPOINTS_TABLE"
 CACHE_VARIABLE = "PROMPTREG_CACHE"
 
 
-class CheckpointUnavailable(RuntimeError):  # noqa: N818 - a state of the world, not a fault of the program
+class CheckpointUnavailable(RuntimeError):
     """A weight file is absent or incomplete; the message says how to get it."""
 
 

@@ -14,7 +14,10 @@ import typer
 from promptreg.registry import TABLES
 
 app = typer.Typer(
-    help="Register images by searching corresponding prompts.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    help="Register images by searching corresponding prompts.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
 )
 
 STAGES = (

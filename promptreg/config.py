@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -77,7 +77,8 @@ class Prompts(Section):
         0.08, description="least distance between two prompts, fraction of the longest side"
     )
     points: tuple[str, ...] = Field(
-        (), description='prompts given by the user instead, "x,y" or "x,y,z x,y,z !x,y,z" (world; ! is negative)'
+        (),
+        description='prompts given by the user instead, "x,y" or "x,y x,y !x,y" (world; ! is negative)',
     )
 
 
@@ -112,7 +113,7 @@ class Search(Section):
     prompts: Prompts = Prompts()
     start: Literal["same", "similarity", "local", "gated"] = Field(
         "gated",
-        description="start map: none (same coordinate, the control), S, the local similarity L, or S gated by L",
+        description="start map: none (same coordinate, the control), S, the local L, or S gated by L",
     )
     affine_prior: bool = Field(
         True, description="weigh start maps by a global affine from feature matches (not in the paper)"
@@ -121,8 +122,8 @@ class Search(Section):
     n_starts: int = Field(3, ge=1, description="peaks of the start map that are decoded")
     eq1: Literal["peak", "gauss_newton", "two_step"] = Field(
         "peak",
-        description="inversion of Eq. 1: the best decoded peak; refined by the joint Gauss-Newton step (a compass "
-        "search for a model without derivatives); or the paper's literal two pseudo-inverses",
+        description="inversion of Eq. 1: the best decoded peak; refined by the joint Gauss-Newton step (a "
+        "compass search for a model without derivatives); or the paper's literal two pseudo-inverses",
     )
     newton: Newton = Newton()
     auxiliary: Auxiliary = Auxiliary()
@@ -170,8 +171,8 @@ class Fit(Section):
     )
     regularization: Literal["bending", "diffusion"] = Field(
         "diffusion",
-        description="roughness of the field (svf: of its velocity), mean squared derivatives by world lengths: "
-        "first ones, or second ones times 1 % of the longest side",
+        description="roughness of the field (svf: of its velocity), mean squared derivatives by world "
+        "lengths: first ones, or second ones times 1 % of the longest side",
     )
     weight: float = Field(0.1, ge=0, description="weight of that roughness against a mean ROI loss of 0 to 1")
     image_term: Literal["none", "ncc", "mi"] = Field(

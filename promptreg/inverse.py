@@ -79,6 +79,7 @@ def invert_prompts(
     eq1: Literal["peak", "gauss_newton", "two_step"],
     newton: config.Newton,
     target_size: Tensor | None = None,
+    start_weights: Tensor | None = None,
 ) -> InversePrompts:
     """Find the prompts whose regions on the fixed image have the prototypes `target`.
 
@@ -92,6 +93,8 @@ def invert_prompts(
         starts: (B, n, P, ndim) world points, n starts of P points.
         labels: (B, P) of the points.
         target_size: (B,) size of the moving regions in world units (`region_size`), if known.
+        start_weights: (B, n) in (0, 1], how likely each start is before anything is decoded; E is divided by
+            it when starts are compared.
 
     Raises:
         ValueError: without prompts or starts, or on `two_step` with a model without derivatives.
@@ -105,7 +108,9 @@ def invert_prompts(
             "use eq1=gauss_newton (a compass search for such models) or eq1=peak"
         )
         raise ValueError(msg)
-    objective, best = _best_start(Objective.of(model, embedding, target, labels), starts, target_size)
+    objective, best = _best_start(
+        Objective.of(model, embedding, target, labels), starts, target_size, start_weights
+    )
     if eq1 == "peak":
         found, steps = best, torch.zeros_like(objective.candidate)
     elif not model.differentiable:
@@ -127,7 +132,7 @@ def invert_prompts(
 
 
 def _best_start(
-    objective: Objective, starts: Tensor, target_size: Tensor | None
+    objective: Objective, starts: Tensor, target_size: Tensor | None, start_weights: Tensor | None
 ) -> tuple[Objective, Iterate]:
     """Decode all starts (B, n, P, ndim), freeze each prompt's best candidate, return the iterate there."""
     decoded = [objective.decode(start) for start in starts.unbind(1)]
@@ -137,6 +142,8 @@ def _best_start(
     prototypes = prototype(objective.features, objective.weights(masks.flatten(0, 2)))
     prompts = torch.arange(n_prompts, device=masks.device)
     residual, _ = objective.rows(prompts.repeat_interleave(n_starts * n_masks)).measure(prototypes)
+    if start_weights is not None:
+        residual = residual / start_weights.to(residual).repeat_interleave(n_masks, dim=1).flatten()
     grid = objective.embedding.mask_grid
     sizes = region_size(masks.flatten(0, 2), grid).reshape(n_prompts, -1)
     empty = (masks.flatten(3).amax(-1) <= 0.5).flatten(1)

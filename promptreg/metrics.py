@@ -17,6 +17,7 @@ from torch import Tensor
 
 from promptreg.config import Evaluate
 from promptreg.geometry import jacobian_determinant, transform_points, warp
+from promptreg.labelmaps import one_hot
 from promptreg.records import MetricRow
 from promptreg.types import Ddf, Grid
 
@@ -144,12 +145,6 @@ def structure_rows(
         "volume": volume,
     }
     return [MetricRow(name, metric, value, units[metric]) for metric, value in values.items()]
-
-
-def one_hot(labels: np.ndarray, values: list[int]) -> Tensor:
-    """Return one boolean mask per label value, (K, *labels.shape)."""
-    wanted = torch.tensor(values).reshape(-1, *([1] * labels.ndim))
-    return torch.as_tensor(labels.astype(np.int64))[None] == wanted
 
 
 def dice(first: Tensor, second: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import pandas as pd
 import SimpleITK as sitk
 import torch
 
+from promptreg.atomic import replacing
 from promptreg.config import Config
 from promptreg.device import choose_device
 from promptreg.figures.methods import methods_side_by_side
@@ -28,13 +29,12 @@ from promptreg.geometry import (
     write_learn2reg,
 )
 from promptreg.imageio import read_image, read_labels, write_image, write_labels
-from promptreg.atomic import replacing
 from promptreg.pipeline import Registration, register_pair
 from promptreg.pointfiles import read_landmarks, write_points
 from promptreg.prealign import prealign
 from promptreg.registry import find
 from promptreg.settings import Variant, load_file, variant
-from promptreg.types import Ddf, Image, Pair
+from promptreg.types import Ddf, Image, Pair, check_alike
 
 _ROLES = {1: "positive", 0: "negative"}
 FORWARD, BACKWARD = "fixed-to-moving", "moving-to-fixed"
@@ -77,14 +77,12 @@ def register(
     >>> result = promptreg.register("moving.nii.gz", "fixed.nii.gz")  # doctest: +SKIP
     >>> result.ddf.displacement.shape  # doctest: +SKIP
     """
-    pictures = [one if isinstance(one, Image) else read_image(one) for one in (moving, fixed)]
-    if pictures[0].grid.ndim != pictures[1].grid.ndim:
-        msg = f"moving is {pictures[0].grid.ndim}D and fixed is {pictures[1].grid.ndim}D; both must be alike"
-        raise ValueError(msg)
+    images = [one if isinstance(one, Image) else read_image(one) for one in (moving, fixed)]
+    check_alike(*images)
     whole = config if isinstance(config, Config) else load_file(config) if config else Config()
     settings = _settings(whole, model, prompts)
     device = choose_device(settings.embed.device)
-    pair = Pair(*pictures, prealign(*pictures, whole.prealign), "pair")
+    pair = Pair(images[0], images[1], prealign(images[0], images[1], whole.prealign), "pair")
     on_device = replace(pair, moving=_to(pair.moving, device), fixed=_to(pair.fixed, device))
     network = find("model", settings.embed.model).load()()
     return RegisteredPair(pair, register_pair(on_device, network, settings, seed=seed))
@@ -112,7 +110,11 @@ def save(result: RegisteredPair, out: str | Path) -> None:
         masks, grid = getattr(found.rois, side), getattr(found.rois, f"{side}_grid")
         native = resample(masks.cpu(), grid, image.grid, padding="border") > 0.5
         for number in kept:
-            write_labels(out / f"roi{number + 1:02d}_{side}{suffix}", native[number].numpy().astype(np.uint8), image.grid)
+            write_labels(
+                out / f"roi{number + 1:02d}_{side}{suffix}",
+                native[number].numpy().astype(np.uint8),
+                image.grid,
+            )
     _write_prompts(out / "prompts.csv", result)
     pictures = {
         "prompts": prompts_and_rois(pair, found),
@@ -148,7 +150,7 @@ def apply(
         _apply_to_points(field, Path(points), Path(out), direction)
         return
     if direction not in ("", BACKWARD):
-        msg = f"images and labels go {BACKWARD} (they are pulled onto the fixed grid); found direction '{direction}'"
+        msg = f"images and labels only go {BACKWARD}, onto the fixed grid; found direction '{direction}'"
         raise ValueError(msg)
     if image is not None:
         source = read_image(image)
@@ -161,8 +163,10 @@ def apply(
 
 
 def _settings(config: Config, model: str, prompts: Sequence[str]) -> Variant:
-    base = variant(config, "promptreg") if "promptreg" in config.variants else Variant(
-        "promptreg", config.embed, config.search, config.marginalize, config.fit
+    base = (
+        variant(config, "promptreg")
+        if "promptreg" in config.variants
+        else Variant("promptreg", config.embed, config.search, config.marginalize, config.fit)
     )
     find("model", model)
     placed = base.search.prompts.model_copy(update={"points": tuple(prompts)})
@@ -186,7 +190,9 @@ def _write_prompts(path: Path, result: RegisteredPair) -> None:
         (number + 1, image, place, _ROLES[label], *point, not reason, reason)
         for number, reason in enumerate(found.reasons)
         for image, points, labels in sides
-        for place, (point, label) in enumerate(zip(points[number].tolist(), labels[number].tolist(), strict=True))
+        for place, (point, label) in enumerate(
+            zip(points[number].tolist(), labels[number].tolist(), strict=True)
+        )
         if label in _ROLES
     ]
     frame = pd.DataFrame(rows, columns=["prompt", "image", "point", "role", *axes, "accepted", "reason"])
@@ -199,5 +205,7 @@ def _apply_to_points(field: Ddf, source: Path, out: Path, direction: str) -> Non
         msg = f"points need --direction {FORWARD} or {BACKWARD}, found '{direction}'"
         raise ValueError(msg)
     points = torch.from_numpy(read_landmarks(source, field.grid)).double()
-    moved = transform_points(field, points) if direction == FORWARD else inverse_transform_points(field, points)
+    moved = (
+        transform_points(field, points) if direction == FORWARD else inverse_transform_points(field, points)
+    )
     write_points(out, moved.numpy(), field.grid)

@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
-from promptreg.config import Prompts
 from promptreg.correspond import Correspondences, correspond
 from promptreg.ddf import FitResult, fit_ddf
 from promptreg.models.base import PromptableModel
-from promptreg.prompts import check_points, parse_prompts, prompt_region, sample_prompts
+from promptreg.prompts import place_prompts
 from promptreg.search import Rois, search_prompts
 from promptreg.seeds import derive_seed
 from promptreg.settings import Variant
-from promptreg.types import Image, Pair, PointPrompts
+from promptreg.types import Pair
 from promptreg.views import sample_views, view_image
 
 
@@ -56,19 +54,6 @@ def register_pair(
     correspondences = correspond(rois, settings.marginalize)
     fit = fit_ddf(correspondences.rois, pair, settings.fit, initial=global_start(rois, pair.prealignment))
     return Registration(rois, correspondences, fit)
-
-
-def place_prompts(moving: Image, labels: np.ndarray | None, config: Prompts, seed: int) -> PointPrompts:
-    """Return the prompts Z_k^x on the moving image: the user's points, or points drawn from a region."""
-    if config.points:
-        given = parse_prompts(config.points)
-        check_points(given.points.flatten(0, 1), moving.grid)
-        return given
-    region = prompt_region(moving, labels, config.where)
-    points = sample_prompts(
-        moving, region, count=config.count, min_distance=config.min_distance, seed=seed
-    )
-    return PointPrompts(points[:, None], torch.ones(len(points), 1, dtype=torch.long))
 
 
 def global_start(rois: Rois, prealignment: np.ndarray) -> np.ndarray | None:

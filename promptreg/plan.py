@@ -64,7 +64,8 @@ class DatasetPlan:
             raise ConfigError(msg) from None
         kept = [one for one in listed if self.spec.dimension in (None, one.dimension)][: self.spec.limit]
         if not kept:
-            msg = f"data set '{self.spec.name}': no pair left; {len(listed)} listed, dimension={self.spec.dimension}"
+            wanted = self.spec.dimension
+            msg = f"data set '{self.spec.name}': no pair left of {len(listed)} listed, dimension={wanted}"
             raise ConfigError(msg)
         if self.spec.misalign is None:
             return kept
@@ -123,12 +124,13 @@ class Plan:
         self.variants = {name: variant(self.config, name) for name in chosen}
         encoders, views = _Labels(), _Labels()
         searches, marginals = _Labels(), _Labels()
-        self.encoder_of, self.views_of, self.search_of, self.marginal_of = {}, {}, {}, {}
+        self.views_of: dict[str, tuple[str, str]] = {}
+        self.search_of: dict[str, str] = {}
+        self.marginal_of: dict[str, str] = {}
         for name, one in self.variants.items():
             encoder = encoders.label(one.embed.model, one.embed.model_dump(exclude={"views"}))
             block = views.label(one.embed.views.kind, one.embed.views.model_dump(exclude={"count"}))
             search = searches.label(name, [encoder, block, one.embed.views.count, one.search.model_dump()])
-            self.encoder_of.setdefault(encoder, one)
             self.views_of[name] = (encoder, block)
             self.search_of[name] = search
             self.marginal_of[name] = marginals.label(name, [search, one.marginalize.model_dump()])
@@ -273,7 +275,7 @@ class Plan:
         return self.image_stores(dataset, self.datasets[dataset].in_shard(shard))
 
     def embeddings(self, search: str, dataset: str, shard: str) -> list[str]:
-        """Embedding stores that a shard of pairs needs: one view of the fixed images, all of the moving ones."""
+        """Embedding stores that a shard needs: one view of its fixed images, all of its moving ones."""
         one = self._searching(search)
         encoder, views = self.views_of[one.name]
         plan = self.datasets[dataset]
@@ -360,7 +362,7 @@ class Plan:
         )
 
     def _job(self, stage: str, *modules: str, **parameters: Any) -> str:
-        """Everything that decides a job's result, as one line of JSON; Snakemake reruns the job when it changes."""
+        """Everything that decides a job's result, as JSON; Snakemake reruns the job when it changes."""
         code = code_digest(f"promptreg.stages.{stage}", *modules)
         return json.dumps({**parameters, "code": code}, sort_keys=True)
 

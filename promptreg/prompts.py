@@ -11,14 +11,26 @@ from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
 from torch import Tensor
 
 from promptreg.body import body_mask
+from promptreg.config import Prompts
 from promptreg.geometry import apply_affine, world_to_index
 from promptreg.types import Grid, Image, PointPrompts
 
-__all__ = ["body_mask", "check_points", "prompt_region", "sample_prompts"]
+__all__ = ["body_mask", "check_points", "parse_prompts", "place_prompts", "prompt_region", "sample_prompts"]
 
 MARGIN = 0.03
 MAX_CANDIDATES = 100_000
 RELAXATION = 0.8
+
+
+def place_prompts(moving: Image, labels: np.ndarray | None, config: Prompts, seed: int) -> PointPrompts:
+    """Return the prompts Z_k^x on the moving image: the user's points, or points drawn from a region."""
+    if config.points:
+        given = parse_prompts(config.points)
+        check_points(given.points.flatten(0, 1), moving.grid)
+        return given
+    region = prompt_region(moving, labels, config.where)
+    points = sample_prompts(moving, region, count=config.count, min_distance=config.min_distance, seed=seed)
+    return PointPrompts(points[:, None], torch.ones(len(points), 1, dtype=torch.long))
 
 
 def prompt_region(

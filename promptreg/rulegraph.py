@@ -15,9 +15,8 @@ def write_rulegraph(snakefile: str | Path, config: str, output: str | Path) -> N
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         file.write(config)
         file.flush()
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--configfile", file.name]
-        found = subprocess.run(
-            [*command, "--rulegraph", "--cores", "1", "--forceall"], check=True, stdout=subprocess.PIPE, text=True
-        )
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)]
+        command += ["--configfile", file.name, "--rulegraph", "--cores", "1", "--forceall"]
+        found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     with replacing(output) as path:
         path.write_text(found.stdout[found.stdout.index("digraph") :])

@@ -89,6 +89,7 @@ def search_prompts(
         eq1=config.eq1,
         newton=config.newton,
         target_size=region_size(regions, identity.mask_grid),
+        start_weights=prior_weights(starts, given, fixed, config=config, prior=prior),
     )
     if config.auxiliary.enabled:
         reference = align_roi(
@@ -142,7 +143,7 @@ def find_starts(
     """Return where the inversion of Eq. 1 starts, (B, n, P, ndim) fixed world, for B moving prompts."""
     to_fixed = np.linalg.inv(prealignment) if prior is None else prior.matrix
     mapped = apply_affine(to_fixed, prompts.points).to(fixed.features)
-    n_prompts, n_points, ndim = mapped.shape
+    n_prompts, n_points = mapped.shape[:2]
     weight = None
     if prior is not None:
         sigma = config.prior_sigma * float(fixed.image_grid.extent.max())
@@ -160,6 +161,17 @@ def find_starts(
         mapped=mapped,
         prior=weight,
     )
+
+
+def prior_weights(
+    starts: Tensor, prompts: PointPrompts, fixed: Embedding, *, config: Search, prior: AffinePrior | None
+) -> Tensor | None:
+    """Return (B, n), the affine prior at starts (B, n, P, ndim): a lower E alone cannot overrule it."""
+    if prior is None:
+        return None
+    sigma = config.prior_sigma * float(fixed.image_grid.extent.max())
+    distance = (starts - apply_affine(prior.matrix, prompts.points).to(starts)[:, None]).norm(dim=-1)
+    return torch.exp(-((distance / sigma) ** 2).mean(-1) / 2)
 
 
 def returns_home(

@@ -115,7 +115,7 @@ def open_store(path: str | Path, kind: str | None = None) -> Store:
     try:
         record = json.loads((path / SIGNATURE).read_text())
     except (OSError, ValueError) as error:
-        msg = f"store {path}: expected a complete store with {SIGNATURE}, found none ({error}); delete it and run again"
+        msg = f"store {path}: no readable {SIGNATURE} ({error}); delete the store and run again"
         raise StoreError(msg) from error
     for name, (size, digest) in record["files"].items():
         _verify(path, name, size, digest)
@@ -138,7 +138,10 @@ def require(store: Store, **params: Any) -> None:
 def _refuse_foreign(path: Path, signature: Signature) -> None:
     found = open_store(path).signature
     if found.digest != signature.digest:
-        msg = f"{path} already holds a '{found.kind}' store made from other inputs or settings; delete it or choose another path"
+        msg = (
+            f"{path} already holds a '{found.kind}' store made from other inputs or settings; "
+            "delete it or choose another path"
+        )
         raise StoreError(msg)
 
 

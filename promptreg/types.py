@@ -100,7 +100,7 @@ class Embedding:
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Candidate masks of B prompts: `logits` (B, M, *mask_grid.shape), own `scores` (B, M), higher is better."""
+    """Candidate masks of B prompts: `logits` (B, M, *mask_grid.shape), own `scores` (B, M), highest best."""
 
     logits: Tensor
     scores: Tensor
@@ -155,3 +155,16 @@ class Pair:
     fixed: Image
     prealignment: np.ndarray
     name: str = ""
+
+
+def check_alike(moving: Image, fixed: Image) -> None:
+    """Raise ValueError unless two images can be a pair: equal dimensions and equal units."""
+    if moving.grid.ndim != fixed.grid.ndim:
+        msg = f"moving is {moving.grid.ndim}D and fixed is {fixed.grid.ndim}D; a pair needs equal dimensions"
+        raise ValueError(msg)
+    if moving.grid.unit != fixed.grid.unit:
+        msg = (
+            f"moving is measured in {moving.grid.unit} and fixed in {fixed.grid.unit}; "
+            "give both images a spacing, or neither"
+        )
+        raise ValueError(msg)

@@ -17,13 +17,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from monai.networks.layers import GaussianFilter
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from promptreg.body import background_value, in_plane_axes
 from promptreg.config import Views
-from promptreg.geometry import resample, world_to_index
+from promptreg.geometry import blurred, resample, world_to_index
 from promptreg.seeds import derive_seed
 from promptreg.types import Grid, Image
 
@@ -100,8 +99,7 @@ def view_image(image: Image, view: View) -> Image:
     data = image.data - fill
     step = target.spacing / image.grid.spacing
     if step.max() > 1 + 1e-6:
-        sigma = np.maximum((step - 1) / 2, 1e-3).tolist()
-        data = GaussianFilter(image.grid.ndim, sigma)(data[None].contiguous())[0].to(data)
+        data = blurred(data, image.grid, np.maximum(step - 1, 0) / 2 * image.grid.spacing)
     return Image(resample(data, image.grid, target) + fill, target, image.name)
 
 

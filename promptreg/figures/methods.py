@@ -25,7 +25,7 @@ from promptreg.figures.sections import (
 )
 from promptreg.figures.style import GREY, LOOK, PAGE_WIDTH, colors
 from promptreg.geometry import warp
-from promptreg.metrics import one_hot
+from promptreg.labelmaps import one_hot
 from promptreg.types import Ddf, Grid, Pair
 
 N_COLUMNS = 4

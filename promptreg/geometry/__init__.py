@@ -32,6 +32,7 @@ from promptreg.geometry.fields import (
     voxel_to_ddf,
     warp,
 )
+from promptreg.geometry.filters import blurred, padded_rows
 from promptreg.geometry.grids import (
     antialiased,
     apply_affine,
@@ -53,6 +54,7 @@ __all__ = [
     "affine_to_niftyreg",
     "antialiased",
     "apply_affine",
+    "blurred",
     "cell_indices",
     "ddf_from_itk",
     "ddf_from_learn2reg",
@@ -73,6 +75,7 @@ __all__ = [
     "limited",
     "nifti_affine",
     "nifti_from_array",
+    "padded_rows",
     "read_niftyreg_affine",
     "resample",
     "resized",

@@ -14,10 +14,6 @@ The i, j, k of NIfTI, ITK and Learn2Reg are our array axes in reverse order.
 
 from __future__ import annotations
 
-import os
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import nibabel as nib
@@ -26,6 +22,7 @@ import SimpleITK as sitk
 import torch
 from torch import Tensor
 
+from promptreg.atomic import replacing
 from promptreg.geometry.grids import cell_indices, index_to_world, world_to_index
 from promptreg.types import Ddf, Grid
 
@@ -177,13 +174,13 @@ def ddf_to_voxel(ddf: Ddf, *, then: np.ndarray | None = None) -> Tensor:
 
 def write_itk(path: Path, ddf: Ddf) -> None:
     """Write the field as an ITK displacement field image (.nii.gz, .mha, .nrrd), whole or not at all."""
-    with _replacing(path) as part:
+    with replacing(path) as part:
         sitk.WriteImage(ddf_to_itk(ddf), str(part))
 
 
 def write_nifti(path: Path, image: nib.Nifti1Image) -> None:
     """Write a NIfTI image, such as a NiftyReg field, whole or not at all."""
-    with _replacing(path) as part:
+    with replacing(path) as part:
         nib.save(image, part)
 
 
@@ -194,7 +191,7 @@ def write_learn2reg(path: Path, ddf: Ddf, moving_grid: Grid) -> None:
 
 def write_niftyreg_affine(path: Path, matrix: np.ndarray) -> None:
     """Write a homogeneous LPS world map, fixed to moving, as NiftyReg's 4 x 4 text, whole or not at all."""
-    with _replacing(path) as part:
+    with replacing(path) as part:
         np.savetxt(part, affine_to_niftyreg(matrix), fmt="%.9g")
 
 
@@ -244,14 +241,3 @@ def _on_grid(data: Tensor | np.ndarray, grid: Grid, *, scalar: bool = False) -> 
         msg = f"an array of shape {array.shape} does not lie on a grid of shape {tuple(grid.shape)}"
         raise ValueError(msg)
     return array
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary sibling with the same suffix, and put it in place when the block succeeds."""
-    part = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
-    try:
-        yield part
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

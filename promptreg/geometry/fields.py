@@ -126,8 +126,18 @@ def jacobian_determinant(ddf: Ddf) -> Tensor:
     displacement = ddf.displacement.double()
     to_index = torch.as_tensor(np.linalg.inv(ddf.grid.affine[:-1, :-1])).to(displacement)
     gradients = torch.stack([_gradient(displacement, axis) for axis in range(1, displacement.ndim)])
-    jacobian = torch.einsum("ai...,aj->...ij", gradients, to_index)
-    return torch.linalg.det(jacobian + torch.eye(ddf.grid.ndim).to(displacement))
+    jacobian = torch.einsum("ai...,aj->ij...", gradients, to_index)
+    for axis in range(ddf.grid.ndim):
+        jacobian[axis, axis] += 1
+    return _determinant(jacobian)
+
+
+def _determinant(matrix: Tensor) -> Tensor:
+    """Determinants of (n, n, ...) matrices, n = 2 or 3, in closed form: far faster than factorizing."""
+    if len(matrix) == 2:
+        return matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0]
+    first, second, third = matrix
+    return (first * torch.linalg.cross(second, third, dim=0)).sum(0)
 
 
 def _gradient(field: Tensor, axis: int) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from promptreg.geometry import cell_indices, resized, sample
+from promptreg.geometry import blurred, cell_indices, padded_rows, resized, sample
 from promptreg.models.intensities import (
     foreground,
     half_equalized,
@@ -102,34 +102,13 @@ def pooled(data: Tensor, shape: tuple[int, ...]) -> Tensor:
     return functional.interpolate(data[None], size=shape, mode="area")[0]
 
 
-def blurred(data: Tensor, grid: Grid, sigma: float) -> Tensor:
-    """Smooth (C, *grid.shape) with a Gaussian of `sigma` in world units; edges are repeated."""
-    out = data
-    for axis, spacing in enumerate(grid.spacing):
-        width = sigma / spacing
-        radius = min(int(np.ceil(3 * width)), 4 * grid.shape[axis])
-        offsets = torch.arange(-radius, radius + 1, device=data.device, dtype=data.dtype)
-        kernel = torch.exp(-0.5 * (offsets / max(width, 1e-3)) ** 2)
-        rows = _padded_rows(out, axis, radius)
-        smooth = functional.conv1d(rows.flatten(0, -2)[:, None], (kernel / kernel.sum())[None, None])
-        out = smooth.view(*rows.shape[:-1], -1).movedim(-1, axis + 1)
-    return out
-
-
 def gradient(data: Tensor, grid: Grid) -> Tensor:
     """Return central differences (ndim, C, *grid.shape) per world unit along array axes."""
     parts = []
     for axis, spacing in enumerate(grid.spacing):
-        rows = _padded_rows(data, axis, 1)
+        rows = padded_rows(data, axis, 1)
         parts.append(((rows[..., 2:] - rows[..., :-2]) / (2 * spacing)).movedim(-1, axis + 1))
     return torch.stack(parts)
-
-
-def _padded_rows(data: Tensor, axis: int, margin: int) -> Tensor:
-    """Move a spatial axis of (C, *spatial) last and repeat its edges `margin` times."""
-    rows = data.movedim(axis + 1, -1)
-    padded = functional.pad(rows.reshape(-1, 1, rows.shape[-1]), (margin, margin), mode="replicate")
-    return padded.view(*rows.shape[:-1], -1)
 
 
 def directions(ndim: int) -> np.ndarray:

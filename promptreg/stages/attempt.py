@@ -54,7 +54,7 @@ def attempt_each(writer: Writer, stage: str, names: Sequence[str], work: Callabl
 
 
 def _peak_memory_mb(attrs: dict[str, Any]) -> float:
-    """The largest of an earlier stage's peak (taken out of `attrs`), this process's and its children's, in MB."""
+    """The largest of an earlier stage's peak (popped), this process's and its children's, in MB."""
     here = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     gpu = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0

@@ -1,4 +1,4 @@
-"""Draw the pictures of one pair: prompts and ROIs, every method side by side, before and after, uncertainty."""
+"""Draw the pictures of one pair: prompts and ROIs, all methods, before and after, uncertainty."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from promptreg.stages.fit import roi_pairs_from
 from promptreg.stages.inputs import Inputs, NoResult
 from promptreg.types import Ddf, PointPrompts
 
+
 def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
-    """Write the pictures of one pair into the folder `output`; one that cannot be drawn is a text that says why."""
+    """Write the pictures of one pair into the folder `output`, or a text that says why there are none."""
     fields: dict[str, str] = job["fields"]
     stores = Inputs([one for one in inputs if one not in fields.values()])
     name, style = job["pair"], job["figures"]
@@ -41,11 +42,11 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
             palette=style["palette"],
         )
     }
-    shown = job["shown"]
-    if shown and isinstance(drawn[shown], Ddf):
+    field = drawn.get(job["shown"], "")
+    if isinstance(field, Ddf):
         found = correspondences_from(stores.read("correspondences", name))
         figures["prompts"] = prompts_and_rois(pair, found, palette=style["palette"])
-        figures["overlay"] = before_and_after(pair, drawn[shown])
+        figures["overlay"] = before_and_after(pair, field)
         figures["uncertainty"] = uncertainty_maps(pair, found)
     for title, figure in figures.items():
         with replacing(folder / f"{title}.{style['format']}") as path:
@@ -59,7 +60,9 @@ def correspondences_from(record: xr.Dataset) -> Correspondences:
         torch.from_numpy(record["moving_variance"].values).float(),
         torch.from_numpy(record["fixed_variance"].values).float(),
         tuple(record.attrs["reasons"]),
-        PointPrompts(torch.from_numpy(record["prompts"].values), torch.from_numpy(record["prompt_labels"].values)),
+        PointPrompts(
+            torch.from_numpy(record["prompts"].values), torch.from_numpy(record["prompt_labels"].values)
+        ),
         torch.from_numpy(record["points"].values),
         torch.from_numpy(record["labels"].values),
     )

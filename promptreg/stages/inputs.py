@@ -93,7 +93,8 @@ class Inputs:
 
     def _store(self, kind: str, group: str) -> Store:
         if (kind, group) not in self._places:
-            msg = f"no input store of kind '{kind}' holds '{group}'; inputs are {[str(one.path) for one in self._stores]}"
+            places = [str(one.path) for one in self._stores]
+            msg = f"no input store of kind '{kind}' holds '{group}'; inputs are {places}"
             raise StoreError(msg)
         return self._places[kind, group]
 

@@ -16,7 +16,7 @@ from promptreg.stages.attempt import Result, attempt_each
 from promptreg.stages.images import misalignment
 from promptreg.stages.inputs import Inputs, Variables, grid_record, spatial_dims
 from promptreg.store import create
-from promptreg.types import Image
+from promptreg.types import Image, check_alike
 
 _MISALIGNED = "_misaligned"
 
@@ -30,13 +30,9 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
     def work(name: str) -> Result:
         spec = specs[name]
         moving, fixed = stores.image(spec.moving), stores.image(spec.fixed)
-        if moving.grid.ndim != fixed.grid.ndim:
-            msg = f"moving is {moving.grid.ndim}D and fixed is {fixed.grid.ndim}D; a pair needs equal dimensions"
-            raise ValueError(msg)
-        if moving.grid.unit != fixed.grid.unit:
-            msg = f"moving is in {moving.grid.unit} and fixed in {fixed.grid.unit}; give both or neither a spacing"
-            raise ValueError(msg)
+        check_alike(moving, fixed)
         variables = _fixed_annotations(reader, spec, fixed) | _moving_annotations(reader, spec, moving, job)
+        _check_landmarks(variables)
         attrs = {
             "moving": spec.moving,
             "fixed": spec.fixed,
@@ -79,6 +75,15 @@ def _moving_annotations(
     return found
 
 
+def _check_landmarks(variables: Variables) -> None:
+    counts = [
+        len(variables[name][1]) for name in ("moving_landmarks", "fixed_landmarks") if name in variables
+    ]
+    if len(set(counts)) > 1:
+        msg = f"{counts[0]} moving and {counts[1]} fixed landmarks; rows must correspond one to one"
+        raise ValueError(msg)
+
+
 def _label_variable(side: str, labels: np.ndarray) -> Variables:
     return {f"{side}_labels": (spatial_dims(labels.ndim, f"{side}_"), labels.astype(np.int32))}
 
@@ -89,4 +94,4 @@ def _point_variable(side: str, points: np.ndarray) -> Variables:
 
 
 def _label_names(reader: DatasetReader, spec: PairSpec) -> dict[int, str]:
-    return reader.label_names(spec.pair)
+    return reader.label_names(spec.pair.removesuffix(_MISALIGNED))

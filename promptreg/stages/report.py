@@ -23,8 +23,10 @@ _CAPTIONS = {
     "distributions": "Every pair of every method: box (quartiles) and points, one row a measure.",
     "time": "Median wall-clock seconds per pair, by stage.",
     "rulegraph": "The rules of this run, in the order of the data.",
-    "prompts": "Given prompts and regions on the moving image (left), found ones on the fixed image (right); dashed grey pairs were rejected, for the reason beneath.",
-    "methods": "The fixed image, then the moved image of every method with its deformed grid; solid contours are fixed labels, dashed ones warped labels.",
+    "prompts": "Given prompts and regions on the moving image (left), found ones on the fixed image (right); "
+    "dashed grey pairs were rejected, for the reason beneath.",
+    "methods": "The fixed image, then the moving image as moved by every method; solid contours are "
+    "fixed labels, dashed ones warped labels.",
     "overlay": "Before and after PromptReg: deformed grid, moved image, overlay, checkerboard.",
     "uncertainty": "Largest variance of the regions' probabilities over the views.",
 }
@@ -37,7 +39,9 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
     cases = case_values(frame, METRICS)
     warnings = pd.concat([law_warnings(frame), rank_warnings(summarize(cases, seed=config.seed))])
     tables = (
-        ReportTable("Methods compared", "Mean ± SD over pairs; see the note beneath.", comparison(frame, config)),
+        ReportTable(
+            "Methods compared", "Mean ± SD over pairs; see the note beneath.", comparison(frame, config)
+        ),
         ReportTable("Time", "Seconds per pair.", costs(timings, config)),
     )
     write_report(
@@ -52,7 +56,10 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
             settings=yaml.safe_dump(job["config"], sort_keys=False, allow_unicode=True),
             versions=versions(),
             hardware={"processor": platform.processor() or platform.machine(), "cores": str(os.cpu_count())},
-            run={"written": datetime.now(UTC).isoformat(timespec="seconds"), "python": platform.python_version()},
+            run={
+                "written": datetime.now(UTC).isoformat(timespec="seconds"),
+                "python": platform.python_version(),
+            },
         ),
     )
 

@@ -12,7 +12,7 @@ import torch
 from promptreg.config import Search
 from promptreg.device import choose_device
 from promptreg.models.base import PromptableModel
-from promptreg.pipeline import place_prompts
+from promptreg.prompts import place_prompts
 from promptreg.provenance import Signature
 from promptreg.registry import find
 from promptreg.search import Rois, search_prompts

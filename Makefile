@@ -1,0 +1,40 @@
+# Two commands do everything on a fresh machine with Python 3.11: `make demo` and `make test`.
+PYTHON ?= python3.11
+CORES ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test test-all bench lint generate clean
+
+$(VENV)/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+demo: $(VENV)/installed ## the benchmark on embedded data: tables, figures and report in results/
+	$(BIN)/snakemake --cores $(CORES) --quiet rules
+	@echo "open results/report.html"
+
+test: $(VENV)/installed ## the tests that need no more than minutes
+	$(BIN)/python -m pytest -n $(CORES) -m "not slow and not gpu and not bench"
+
+test-all: $(VENV)/installed ## every test that this machine can run
+	$(BIN)/python -m pytest -n $(CORES) -m "not gpu and not bench"
+
+bench: $(VENV)/installed ## measurements against named peers
+	$(BIN)/python -m pytest -m bench -s tests/bench
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile rules workflow
+	$(BIN)/promptreg config --check
+	$(BIN)/snakemake --lint
+
+generate: $(VENV)/installed ## rewrite config/config.yaml and workflow/schemas/ from promptreg/config.py
+	$(BIN)/promptreg config
+
+clean:
+	rm -rf results/* .snakemake
