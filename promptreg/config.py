@@ -138,6 +138,12 @@ class Marginalize(Section):
     )
     cycle: bool = Field(True, description="reject a pair whose prompt, sent back, does not land in R^x")
     area_ratio: float | None = Field(4.0, gt=1, description="reject beyond this ratio of areas, either way")
+    consensus: float | None = Field(
+        0.1,
+        gt=0,
+        description="reject a pair whose centroids lie further from the motion that most pairs agree on, a "
+        "fraction of the longest side (not in the paper)",
+    )
     duplicate_iou: float | None = Field(
         0.8, gt=0, le=1, description="reject the later of two pairs that overlap more"
     )
@@ -226,7 +232,7 @@ class Config(Section):
     results_dir: str = Field("results", min_length=1, description="folder of all results")
     manifest: str | None = Field(None, description="CSV of pairs for data sets that name no path")
     seed: int = Field(0, ge=0, description="every random draw derives from it")
-    shard_size: int = Field(8, ge=1, description="pairs (or images) in one job")
+    shard_size: int = Field(10, ge=1, description="pairs (or images) in one job")
     datasets: tuple[Dataset, ...] = Field(
         (Dataset(name="demo", reader="demo", misalign=Misalign()),),
         min_length=1,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from promptreg.alignment import moments
 from promptreg.config import Marginalize
+from promptreg.consensus import disagreement
 from promptreg.marginalize import average
 from promptreg.sanity import judge
 from promptreg.search import Rois
@@ -35,8 +39,14 @@ class Correspondences:
     labels: Tensor
 
 
-def correspond(rois: Rois, config: Marginalize) -> Correspondences:
-    """Average each prompt's ROIs over its views, and reject the pairs that fail a sanity check."""
+def correspond(
+    rois: Rois, config: Marginalize, *, prealignment: np.ndarray, prior: np.ndarray | None = None
+) -> Correspondences:
+    """Average each prompt's ROIs over its views, and reject the pairs that fail a sanity check.
+
+    `prealignment` (fixed to moving) and a reliable global `prior` (moving to fixed) are homogeneous world
+    maps: motions on which the pairs may agree.
+    """
     views = slice(0, config.views)
     visible = rois.visible[:, views]
     seen = visible.flatten(2).any(-1)
@@ -48,6 +58,9 @@ def correspond(rois: Rois, config: Marginalize) -> Correspondences:
         moving, fixed, rois.moving_grid, rois.fixed_grid, torch.ones(len(moving), device=moving.device)
     )
     reasons = judge(pairs, cycle=cycle, settings=config)
+    if config.consensus is not None:
+        known = [np.linalg.inv(prealignment), *([] if prior is None else [prior])]
+        reasons = lonely(pairs, reasons, known, config.consensus * float(rois.fixed_grid.extent.max()))
     accepted = torch.tensor([not reason for reason in reasons], dtype=moving.dtype, device=moving.device)
     return Correspondences(
         replace(pairs, weights=accepted),
@@ -58,3 +71,24 @@ def correspond(rois: Rois, config: Marginalize) -> Correspondences:
         rois.points[:, 0],
         rois.labels[:, 0],
     )
+
+
+def lonely(
+    pairs: RoiPairs, reasons: Sequence[str], motions: Sequence[np.ndarray], tolerance: float
+) -> list[str]:
+    """Return the reasons, with one added for each accepted pair that moves unlike the others.
+
+    `motions` are homogeneous world maps, moving to fixed; `tolerance` is a length.
+    """
+    found = list(reasons)
+    kept = [number for number, reason in enumerate(reasons) if not reason]
+    if not kept:
+        return found
+    moving = moments(pairs.moving[kept], pairs.moving_grid).centroid.double().cpu().numpy()
+    fixed = moments(pairs.fixed[kept], pairs.fixed_grid).centroid.double().cpu().numpy()
+    for number, distance in zip(kept, disagreement(moving, fixed, motions, tolerance), strict=True):
+        if distance > tolerance:
+            found[number] = (
+                f"moves unlike the others: {distance:.0f} {pairs.fixed_grid.unit} off their motion"
+            )
+    return found

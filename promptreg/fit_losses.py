@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from monai.losses import DiceLoss, GlobalMutualInformationLoss, LocalNormalizedCrossCorrelationLoss
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 SDF_BAND = 0.1
 """Distances are clipped at this fraction of the longest side: the reach of the signed-distance loss."""
 PERCENTILES = (1.0, 99.0)
+SMOOTH = 1e-5
 
 
 def soft_dice_loss(moved: Tensor, fixed: Tensor) -> Tensor:
@@ -21,8 +21,10 @@ def soft_dice_loss(moved: Tensor, fixed: Tensor) -> Tensor:
 
     With squared denominators, so that equal soft masks are the optimum (Milletari et al., 3DV 2016).
     """
-    loss = DiceLoss(squared_pred=True, reduction="none", smooth_nr=1e-5, smooth_dr=1e-5)
-    return loss(moved[None], fixed[None]).reshape(-1)
+    moved, fixed = moved.flatten(1), fixed.flatten(1)
+    overlap = (moved * fixed).sum(1)
+    size = moved.square().sum(1) + fixed.square().sum(1)
+    return 1 - (2 * overlap + SMOOTH) / (size + SMOOTH)
 
 
 def sdf_loss(moved: Tensor, fixed: Tensor) -> Tensor:
@@ -66,6 +68,9 @@ def image_loss(moved: Tensor, fixed: Tensor, inside: Tensor, *, kind: str) -> Te
 
     `kind` is "ncc" (local, 9 cells wide) or "mi" (global mutual information).
     """
+    # Imported where it is used: MONAI takes longer to import than a small pair takes to fit.
+    from monai.losses import GlobalMutualInformationLoss, LocalNormalizedCrossCorrelationLoss
+
     if kind == "mi":
         return GlobalMutualInformationLoss()(moved[inside][None, None], fixed[inside][None, None])
     loss = LocalNormalizedCrossCorrelationLoss(spatial_dims=fixed.ndim, kernel_size=9, reduction="none")

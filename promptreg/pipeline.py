@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from promptreg.affine_prior import AffinePrior
 from promptreg.correspond import Correspondences, correspond
 from promptreg.ddf import FitResult, fit_ddf
 from promptreg.models.base import PromptableModel
@@ -51,13 +52,19 @@ def register_pair(
         prealignment=pair.prealignment,
         seed=derive_seed(seed, "search"),
     )
-    correspondences = correspond(rois, settings.marginalize)
-    fit = fit_ddf(correspondences.rois, pair, settings.fit, initial=global_start(rois, pair.prealignment))
+    correspondences = correspond(
+        rois, settings.marginalize, prealignment=pair.prealignment, prior=reliable_prior(rois.prior)
+    )
+    fit = fit_ddf(correspondences.rois, pair, settings.fit, initial=global_start(rois.prior, correspondences))
     return Registration(rois, correspondences, fit)
 
 
-def global_start(rois: Rois, prealignment: np.ndarray) -> np.ndarray | None:
-    """Return the affine prior as a start of the fit (world, fixed to moving), if there is a reliable one."""
-    if rois.prior is None or not rois.prior.reliable:
-        return None
-    return np.linalg.inv(rois.prior.matrix)
+def reliable_prior(prior: AffinePrior | None) -> np.ndarray | None:
+    """Return the global affine (world, moving to fixed), if there is one and it can be relied on."""
+    return prior.matrix if prior is not None and prior.reliable else None
+
+
+def global_start(prior: AffinePrior | None, found: Correspondences) -> np.ndarray | None:
+    """Return the reliable prior as a start of the fit (world, fixed to moving), if an accepted pair bears it out."""
+    matrix = reliable_prior(prior)
+    return None if matrix is None or not found.rois.weights.any() else np.linalg.inv(matrix)

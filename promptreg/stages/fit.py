@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 import xarray as xr
 
 from promptreg.config import Fit
 from promptreg.ddf import fit_ddf
 from promptreg.provenance import Signature
 from promptreg.stages.attempt import Result, attempt_each
-from promptreg.stages.inputs import Inputs, ddf_variables, grid_from, grid_record
+from promptreg.stages.inputs import Inputs, ddf_variables, grid_record, roi_pairs_from
 from promptreg.store import create
-from promptreg.types import RoiPairs
 
 
 def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
@@ -41,17 +39,9 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
         attempt_each(writer, "fit", stores.groups("correspondences"), work)
 
 
-def roi_pairs_from(record: xr.Dataset) -> RoiPairs:
-    """Return the ROI pairs of a stored correspondence record, in float32."""
-    return RoiPairs(
-        torch.from_numpy(record["moving"].values).float(),
-        torch.from_numpy(record["fixed"].values).float(),
-        grid_from(record.attrs["moving_grid"]),
-        grid_from(record.attrs["fixed_grid"]),
-        torch.from_numpy(record["weights"].values),
-    )
-
-
 def _start(record: xr.Dataset) -> np.ndarray | None:
+    """The global prior as a start of the fit, where it is reliable and some accepted pair bears it out."""
     prior = record.attrs["prior"]
-    return np.linalg.inv(np.array(prior["matrix"])) if prior and prior["reliable"] else None
+    if not prior or not prior["reliable"] or not record["weights"].values.any():
+        return None
+    return np.linalg.inv(np.array(prior["matrix"]))

@@ -15,8 +15,7 @@ from promptreg.figures.overlays import before_and_after
 from promptreg.figures.prompts_rois import prompts_and_rois
 from promptreg.figures.style import encode
 from promptreg.figures.uncertainty import uncertainty_maps
-from promptreg.stages.fit import roi_pairs_from
-from promptreg.stages.inputs import Inputs, NoResult
+from promptreg.stages.inputs import Inputs, NoResult, roi_pairs_from
 from promptreg.types import Ddf, PointPrompts
 
 

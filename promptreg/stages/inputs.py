@@ -11,7 +11,7 @@ import torch
 import xarray as xr
 
 from promptreg.store import Store, StoreError, open_store
-from promptreg.types import Ddf, Embedding, Grid, Image, Pair
+from promptreg.types import Ddf, Embedding, Grid, Image, Pair, RoiPairs
 
 Variables = dict[str, tuple[tuple[str, ...], np.ndarray]]
 
@@ -141,3 +141,14 @@ def embedding_grids(embedding: Embedding) -> dict[str, Any]:
 def ddf_variables(ddf: Ddf) -> Variables:
     """Return a field's array for the store."""
     return {"displacement": (("component", *spatial_dims(ddf.grid.ndim)), ddf.displacement.cpu().numpy())}
+
+
+def roi_pairs_from(record: xr.Dataset) -> RoiPairs:
+    """Return the ROI pairs of a stored correspondence record, in float32."""
+    return RoiPairs(
+        torch.from_numpy(record["moving"].values).float(),
+        torch.from_numpy(record["fixed"].values).float(),
+        grid_from(record.attrs["moving_grid"]),
+        grid_from(record.attrs["fixed_grid"]),
+        torch.from_numpy(record["weights"].values),
+    )

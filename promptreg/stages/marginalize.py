@@ -25,7 +25,13 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
 
     def work(name: str) -> Result:
         record = stores.read("rois", name)
-        found = correspond(rois_from(record), config)
+        prior = record.attrs["prior"]
+        found = correspond(
+            rois_from(record),
+            config,
+            prealignment=np.array(record.attrs["prealignment"]),
+            prior=np.array(prior["matrix"]) if prior and prior["reliable"] else None,
+        )
         kept = {
             key: record.attrs[key]
             for key in ("moving_grid", "fixed_grid", "prealignment", "prior", "seconds")

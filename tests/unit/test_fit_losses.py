@@ -81,3 +81,11 @@ def test_the_image_loss_is_lower_for_the_same_image_and_reads_only_the_overlap(k
     assert same < image_loss(other, image, inside, kind=kind)
     corrupted = torch.where(inside, image, torch.full_like(image, 7.0))
     torch.testing.assert_close(image_loss(corrupted, image, inside, kind=kind), same)
+
+
+def test_the_soft_dice_loss_is_that_of_monai() -> None:
+    from monai.losses import DiceLoss
+
+    moved, fixed = torch.rand(2, 3, 8, 9, generator=torch.Generator().manual_seed(0))
+    theirs = DiceLoss(squared_pred=True, reduction="none", smooth_nr=1e-5, smooth_dr=1e-5)
+    torch.testing.assert_close(soft_dice_loss(moved, fixed), theirs(moved[None], fixed[None]).reshape(-1))
