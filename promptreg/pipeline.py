@@ -65,6 +65,6 @@ def reliable_prior(prior: AffinePrior | None) -> np.ndarray | None:
 
 
 def global_start(prior: AffinePrior | None, found: Correspondences) -> np.ndarray | None:
-    """Return the reliable prior as a start of the fit (world, fixed to moving), if an accepted pair bears it out."""
+    """Return the reliable prior as a start of the fit (fixed to moving), if an accepted pair bears it out."""
     matrix = reliable_prior(prior)
     return None if matrix is None or not found.rois.weights.any() else np.linalg.inv(matrix)
