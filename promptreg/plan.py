@@ -147,7 +147,13 @@ class Plan:
             }
             for one in plan.images_in(shard)
         ]
-        return self._job("images", dataset=self._dataset(dataset), images=images, seed=self.config.seed)
+        return self._job(
+            "images",
+            _module_of("dataset", plan.spec.reader),
+            dataset=self._dataset(dataset),
+            images=images,
+            seed=self.config.seed,
+        )
 
     def pairs_job(self, dataset: str, shard: str) -> str:
         """Check the pairs of a shard, read their annotations, pre-align them."""
@@ -159,6 +165,7 @@ class Plan:
         }
         return self._job(
             "pairs",
+            _module_of("dataset", plan.spec.reader),
             dataset=self._dataset(dataset),
             pairs=[asdict(one) for one in plan.in_shard(shard)],
             stamps=stamps,
@@ -229,8 +236,9 @@ class Plan:
         if method in BASELINES:
             return ""
         checkpoint = find("model", self.variants[method].embed.model).checkpoint
-        present, reason = checkpoint_status(checkpoint) if checkpoint else (True, "")
-        return "" if present else reason
+        if checkpoint is None or checkpoint_status(checkpoint)[0]:
+            return ""
+        return f"no weights: promptreg fetch {checkpoint}"
 
     def evaluate_inputs(self, method: str, dataset: str, shard: str) -> list[str]:
         """Stores to measure; for a method that cannot run here, only the pairs that it leaves out."""
@@ -364,7 +372,7 @@ class Plan:
     def _job(self, stage: str, *modules: str, **parameters: Any) -> str:
         """Everything that decides a job's result, as JSON; Snakemake reruns the job when it changes."""
         code = code_digest(f"promptreg.stages.{stage}", *modules)
-        return json.dumps({**parameters, "code": code}, sort_keys=True)
+        return json.dumps({**parameters, "code": code})
 
     def _dataset(self, name: str) -> dict[str, Any]:
         plan = self.datasets[name]

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from promptreg.types import Grid, Image
 
 GROUPS = {
-    "histology": "demo: histology",
-    "retina": "demo: retina",
-    "stereo": "demo: stereo",
-    "coins": "demo: objects",
-    "moon": "demo: aerial",
-    "cat": "demo: photo",
-    "abdomen": "demo: MR abdomen",
-    "pelvis": "demo: MR pelvis",
-    "thorax": "demo: CT thorax",
+    "histology": "pictures (2D)",
+    "retina": "pictures (2D)",
+    "stereo": "pictures (2D)",
+    "coins": "pictures (2D)",
+    "moon": "pictures (2D)",
+    "cat": "pictures (2D)",
+    "abdomen": "phantoms (3D)",
+    "pelvis": "phantoms (3D)",
+    "thorax": "phantoms (3D)",
 }
 VOLUMETRIC = ("abdomen", "pelvis", "thorax")
 UNLABELLED = ("stereo", "cat")

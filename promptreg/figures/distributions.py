@@ -10,49 +10,57 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from promptreg.figures.style import GREY, LOOK, PAGE_WIDTH, color_of
+from promptreg.figures.style import LOOK, PAGE_WIDTH, color_of
 from promptreg.stats import HIGHER_IS_BETTER
 from promptreg.tables import METRIC_TITLES
+
+MOST_COLUMNS = 4
 
 
 @mpl.rc_context(LOOK)
 def metric_distributions(
     cases: pd.DataFrame, methods: Sequence[str], *, metrics: Sequence[str], palette: str = "colorblind"
 ) -> Figure:
-    """Draw a box and all pairs of every method: one row of panels a metric, one column a group.
+    """Draw a box and all pairs of every method: a block of panels a metric, a panel a group.
 
     `cases` is that of `stats.case_values`; methods keep their order and colour, and one without values
-    keeps its empty place; a metric that no pair has is left out.
+    keeps its empty place. A metric leaves out the groups in which it was not measured.
     """
-    groups = list(cases[["dataset", "group"]].drop_duplicates().itertuples(index=False, name=None)) or [
-        ("", "")
-    ]
-    metrics = [m for m in metrics if cases.loc[cases["metric"] == m, "value"].notna().any()] or list(
-        metrics[:1]
-    )
     hues = color_of(list(methods), palette)
-    height = 0.19 * len(methods) + 0.55
-    figure = Figure(figsize=(PAGE_WIDTH, height * len(metrics) + 0.2), layout="constrained")
-    axes = figure.subplots(len(metrics), len(groups), squeeze=False, sharex="row", sharey=True)
-    for row, metric in zip(axes, metrics, strict=True):
-        for ax, (dataset, group) in zip(row, groups, strict=True):
-            chosen = (cases["metric"] == metric) & (cases["dataset"] == dataset) & (cases["group"] == group)
-            part = cases[chosen].dropna(subset="value")
-            if part.empty:
+    blocks = [
+        [(metric, *panel) for panel in _panels(cases, metric)] or [(metric, "", None)] for metric in metrics
+    ]
+    n_columns = min(MOST_COLUMNS, max(map(len, blocks)))
+    rows = [block[start : start + n_columns] for block in blocks for start in range(0, len(block), n_columns)]
+    height = 0.17 * len(methods) + 0.6
+    figure = Figure(figsize=(PAGE_WIDTH, height * len(rows) + 0.2), layout="constrained")
+    axes = figure.subplots(len(rows), n_columns, squeeze=False, sharey=True)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for row, panels in zip(axes, rows, strict=False):
+        for ax, (metric, title, part) in zip(row, panels, strict=False):
+            ax.set_axis_on()
+            if part is None:
                 ax.text(
-                    0.5, 0.5, "not measured", transform=ax.transAxes, ha="center", va="center", color=GREY
+                    0.5, 0.5, f"{METRIC_TITLES.get(metric, metric)}: not measured", transform=ax.transAxes
                 )
-            else:
-                _draw_boxes(ax, part, hues)
+                continue
+            _draw_boxes(ax, part, hues)
             ax.set_yticks(range(len(methods)), list(methods))
             ax.set_ylim(len(methods) - 0.5, -0.5)
             ax.grid(axis="x", alpha=0.4)
             ax.set_axisbelow(True)
-            ax.set(xlabel="", ylabel="")
-        _label_row(row, cases[cases["metric"] == metric], metric)
-    for ax, (dataset, group) in zip(axes[0], groups, strict=True):
-        ax.set_title(group or dataset)
+            ax.set(xlabel=_axis_title(part, metric), ylabel="")
+            ax.set_title(title)
     return figure
+
+
+def _panels(cases: pd.DataFrame, metric: str) -> list[tuple[str, str, pd.DataFrame | None]]:
+    """The groups in which a metric was measured: metric, title, values; one empty panel if there are none."""
+    measured = cases[cases["metric"] == metric].dropna(subset="value")
+    parts = measured.groupby(["dataset", "group"], sort=False)
+    panels = [(metric, str(group or dataset), part) for (dataset, group), part in parts]
+    return [*panels] or [(metric, "", None)]
 
 
 @mpl.rc_context(LOOK)
@@ -111,10 +119,8 @@ def _draw_boxes(ax: mpl.axes.Axes, part: pd.DataFrame, hues: dict[str, tuple[flo
     )
 
 
-def _label_row(row: np.ndarray, part: pd.DataFrame, metric: str) -> None:
-    """Name the metric beneath its panels, and which way is better."""
+def _axis_title(part: pd.DataFrame, metric: str) -> str:
+    """Name the metric, its unit, and which way is better."""
     unit = next((unit for unit in part["unit"] if unit), "")
     better = "higher is better" if metric in HIGHER_IS_BETTER else "lower is better"
-    title = METRIC_TITLES.get(metric, metric) + (f" ({unit})" if unit else "")
-    for ax in row:
-        ax.set_xlabel(f"{title}, {better}")
+    return METRIC_TITLES.get(metric, metric) + (f" ({unit})" if unit else "") + f"\n{better}"
