@@ -27,9 +27,7 @@ def metric_distributions(
     keeps its empty place. A metric leaves out the groups in which it was not measured.
     """
     hues = color_of(list(methods), palette)
-    blocks = [
-        [(metric, *panel) for panel in _panels(cases, metric)] or [(metric, "", None)] for metric in metrics
-    ]
+    blocks = [_panels(cases, metric) for metric in metrics]
     n_columns = min(MOST_COLUMNS, max(map(len, blocks)))
     rows = [block[start : start + n_columns] for block in blocks for start in range(0, len(block), n_columns)]
     height = 0.17 * len(methods) + 0.6
@@ -41,9 +39,7 @@ def metric_distributions(
         for ax, (metric, title, part) in zip(row, panels, strict=False):
             ax.set_axis_on()
             if part is None:
-                ax.text(
-                    0.5, 0.5, f"{METRIC_TITLES.get(metric, metric)}: not measured", transform=ax.transAxes
-                )
+                ax.text(0.1, 0.5, f"{METRIC_TITLES.get(metric, metric)}: not measured")
                 continue
             _draw_boxes(ax, part, hues)
             ax.set_yticks(range(len(methods)), list(methods))
