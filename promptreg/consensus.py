@@ -8,7 +8,8 @@ from itertools import combinations
 import numpy as np
 
 MIN_SUPPORT = 3
-"""Two pairs always agree on a similarity; a motion read off the pairs themselves needs a third witness."""
+"""Two pairs always agree on a similarity; a motion read off the pairs themselves needs a third, and a majority:
+among eight wrong pairs some three agree by chance."""
 MAX_SCALE = 2.0
 """A similarity read off two pairs is implausible beyond this scaling, either way."""
 
@@ -20,8 +21,8 @@ def disagreement(
 
     `moving` and `fixed` (K, ndim) are centroids in the world. The motions tried are those `given`
     (homogeneous maps, moving to fixed: the pre-alignment, a global prior) and the similarities through
-    every two pairs; the one with the most pairs within `tolerance` wins, the closest among equals, and a
-    given one among all with fewer than three.
+    every two pairs that a majority bears out; the one with the most pairs within `tolerance` wins, the
+    closest among equals.
     """
     motions = [np.asarray(one) for one in given]
     tried = [
@@ -31,7 +32,8 @@ def disagreement(
         [_residual(one, moving, fixed) for one in (*motions, *(m for m in tried if m is not None))]
     )
     support = (residuals <= tolerance).sum(1)
-    support[len(motions) :][support[len(motions) :] < MIN_SUPPORT] = -1
+    needed = max(MIN_SUPPORT, len(moving) // 2 + 1)
+    support[len(motions) :][support[len(motions) :] < needed] = -1
     closeness = np.minimum(residuals, tolerance).sum(1)
     return residuals[np.lexsort((closeness, -support))[0]]
 
