@@ -8,8 +8,8 @@ from itertools import combinations
 import numpy as np
 
 MIN_SUPPORT = 3
-"""Two pairs always agree on a similarity; a motion read off the pairs themselves needs a third, and a majority:
-among eight wrong pairs some three agree by chance."""
+"""Two pairs always agree on a similarity: a motion read off the pairs needs a third witness and a majority,
+since among eight wrong pairs some three agree by chance."""
 MAX_SCALE = 2.0
 """A similarity read off two pairs is implausible beyond this scaling, either way."""
 
