@@ -48,8 +48,8 @@ def versions() -> dict[str, str]:
 def code_digest(*modules: str) -> str:
     """Return a short digest of modules and all that they import from this package.
 
-    The parsed syntax tree is hashed without docstrings, so comments, formatting and documentation change
-    nothing, and a changed constant does.
+    The parsed syntax tree is hashed without docstrings (also those of constants), so comments, formatting
+    and documentation change nothing, and a changed constant does.
     """
     closure = sorted(_closure(modules))
     joined = "\n".join(f"{name} {_module_digest(name)}" for name in closure)
@@ -109,7 +109,9 @@ def _module_digest(name: str) -> str:
     tree = _source(name)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                node.body = node.body[1:]
+            node.body = [one for one in node.body if not _is_text(one)]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from promptreg.config import Config, Embed, Fit, Marginalize, Overrides, Search
 from promptreg.registry import BASELINES, DATASETS, MODELS, find
@@ -147,7 +148,7 @@ def _leaves(model: type[BaseModel], prefix: tuple[str, ...] = ()) -> Iterator[tu
 
 def _explain(error: ValidationError, where: str = "", model: type[BaseModel] = Config) -> str:
     lines = []
-    for one in error.errors():
+    for one in _deepest(error.errors()):
         path = ".".join([where, *map(str, one["loc"])] if where else map(str, one["loc"]))
         if one["type"] == "extra_forbidden":
             known = _fields_at(model, one["loc"][:-1])
@@ -160,6 +161,15 @@ def _explain(error: ValidationError, where: str = "", model: type[BaseModel] = C
         else:
             lines.append(f"{path}: {one['msg']}, found {one['input']!r}")
     return "\n".join(lines)
+
+
+def _deepest(errors: list[ErrorDetails]) -> Iterator[ErrorDetails]:
+    """Leave out what only follows from a mistake inside ("too few items" where one item is wrong)."""
+    places = [one["loc"] for one in errors]
+    for one in errors:
+        depth = len(one["loc"])
+        if not any(len(place) > depth and place[:depth] == one["loc"] for place in places):
+            yield one
 
 
 def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> set[str]:

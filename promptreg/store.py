@@ -114,12 +114,15 @@ def open_store(path: str | Path, kind: str | None = None) -> Store:
     path = Path(path)
     try:
         record = json.loads((path / SIGNATURE).read_text())
-    except (OSError, ValueError) as error:
+        store, files, sealed = Store(path, record), record["files"].items(), record["digest"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         msg = f"store {path}: no readable {SIGNATURE} ({error}); delete the store and run again"
         raise StoreError(msg) from error
-    for name, (size, digest) in record["files"].items():
+    for name, (size, digest) in files:
         _verify(path, name, size, digest)
-    store = Store(path, record)
+    if store.signature.digest != sealed:
+        msg = f"store {path}: {SIGNATURE} was altered after it was written; delete the store and run again"
+        raise StoreError(msg)
     if kind is not None and store.signature.kind != kind:
         msg = f"store {path}: expected kind '{kind}', found '{store.signature.kind}'"
         raise StoreError(msg)
