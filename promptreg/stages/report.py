@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import platform
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import PIL.Image
 import yaml
 
 from promptreg.config import Config
@@ -18,6 +20,8 @@ from promptreg.report import Report, ReportFigure, ReportTable, problems, write_
 from promptreg.stages.tables import comparison, costs
 from promptreg.stats import case_values, summarize
 from promptreg.tables import METRICS
+
+WIDTH = 1200
 
 _CAPTIONS = {
     "distributions": "Every pair of every method: box (quartiles) and points, one row a measure.",
@@ -79,5 +83,15 @@ def _figures(paths: list[str], fmt: str) -> list[ReportFigure]:
     for path in map(Path, paths):
         for file in sorted(path.glob(f"*.{fmt}")) if path.is_dir() else [path]:
             place = f"{path.parent.name} / {path.name}: {file.stem}" if path.is_dir() else file.stem
-            figures.append(ReportFigure(place, _CAPTIONS.get(file.stem, ""), file.read_bytes(), fmt))
+            content = compact(file.read_bytes()) if fmt == "png" else file.read_bytes()
+            figures.append(ReportFigure(place, _CAPTIONS.get(file.stem, ""), content, fmt))
     return figures
+
+
+def compact(png: bytes) -> bytes:
+    """Return a PNG for the screen, at most 1200 pixels wide in 256 colours: the page holds many of them."""
+    picture = PIL.Image.open(io.BytesIO(png)).convert("RGB")
+    picture.thumbnail((WIDTH, picture.height))
+    buffer = io.BytesIO()
+    picture.quantize(256).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
