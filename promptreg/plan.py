@@ -8,106 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from functools import cached_property
 from math import ceil
 from typing import Any
 
 from promptreg.checkpoints import status as checkpoint_status
-from promptreg.config import Config, Dataset
-from promptreg.datasets.base import DatasetReader, PairSpec
+from promptreg.config import Config
+from promptreg.datasets.base import PairSpec
+from promptreg.naming import Labels
 from promptreg.provenance import code_digest
 from promptreg.registry import BASELINES, find
 from promptreg.settings import ConfigError, Variant, load, variant
-
-MISALIGNED = "_misaligned"
-
-
-@dataclass(frozen=True)
-class ImageSpec:
-    """One image to prepare: its id, the reader's id, whether it is misaligned and whether it ever moves."""
-
-    image: str
-    source: str
-    misaligned: bool
-    moves: bool
-
-
-class DatasetPlan:
-    """Pairs and images of one data set, and how they fall into shards.
-
-    Shards follow the order of first appearance, so a pair appended to a data set leaves all full
-    shards as they are.
-    """
-
-    def __init__(self, spec: Dataset, manifest: str | None, shard_size: int) -> None:
-        self.spec = spec
-        self.path = spec.path or (manifest if spec.reader == "manifest" else None)
-        self._size = shard_size
-
-    @cached_property
-    def reader(self) -> DatasetReader:
-        """The opened data set."""
-        try:
-            return find("dataset", self.spec.reader).load()(self.path)
-        except (ValueError, OSError) as error:
-            msg = f"data set '{self.spec.name}': {error}"
-            raise ConfigError(msg) from None
-
-    @cached_property
-    def pairs(self) -> list[PairSpec]:
-        """All pairs, each followed by its misaligned twin where one is asked for."""
-        try:
-            listed = self.reader.pairs()
-        except (ValueError, OSError) as error:
-            msg = f"data set '{self.spec.name}': {error}"
-            raise ConfigError(msg) from None
-        kept = [one for one in listed if self.spec.dimension in (None, one.dimension)][: self.spec.limit]
-        if not kept:
-            wanted = self.spec.dimension
-            msg = f"data set '{self.spec.name}': no pair left of {len(listed)} listed, dimension={wanted}"
-            raise ConfigError(msg)
-        if self.spec.misalign is None:
-            return kept
-        return [twin for one in kept for twin in (one, _twin(one))]
-
-    @cached_property
-    def images(self) -> list[ImageSpec]:
-        """Every image of the pairs once, in order of first appearance."""
-        moving = {pair.moving for pair in self.pairs}
-        order = dict.fromkeys(name for pair in self.pairs for name in (pair.moving, pair.fixed))
-        return [
-            ImageSpec(name, name.removesuffix(MISALIGNED), name.endswith(MISALIGNED), name in moving)
-            for name in order
-        ]
-
-    def image_shard(self, image: str) -> str:
-        """The shard that holds an image."""
-        return f"{self._position[image] // self._size:03d}"
-
-    @cached_property
-    def _position(self) -> dict[str, int]:
-        return {one.image: number for number, one in enumerate(self.images)}
-
-    def position(self, pair: str) -> int:
-        """The place of a pair in the list."""
-        return next(number for number, one in enumerate(self.pairs) if one.pair == pair)
-
-    def shard_of(self, pair: str) -> str:
-        """The shard that holds a pair."""
-        return f"{self.position(pair) // self._size:03d}"
-
-    def shards(self) -> list[str]:
-        """Names of the pair shards."""
-        return [f"{number:03d}" for number in range(ceil(len(self.pairs) / self._size))]
-
-    def in_shard(self, shard: str) -> list[PairSpec]:
-        """The pairs of a shard."""
-        return self.pairs[int(shard) * self._size : (int(shard) + 1) * self._size]
-
-    def images_in(self, shard: str) -> list[ImageSpec]:
-        """The images of an image shard."""
-        return self.images[int(shard) * self._size : (int(shard) + 1) * self._size]
+from promptreg.shards import DatasetPlan
 
 
 class Plan:
@@ -122,8 +35,8 @@ class Plan:
         }
         chosen = [name for name in self.config.methods if name not in BASELINES]
         self.variants = {name: variant(self.config, name) for name in chosen}
-        encoders, views = _Labels(), _Labels()
-        searches, marginals = _Labels(), _Labels()
+        encoders, views = Labels(), Labels()
+        searches, marginals = Labels(), Labels()
         self.views_of: dict[str, tuple[str, str]] = {}
         self.search_of: dict[str, str] = {}
         self.marginal_of: dict[str, str] = {}
@@ -392,30 +305,6 @@ class Plan:
 
     def _marginalizing(self, marginal: str) -> Variant:
         return next(self.variants[name] for name, label in self.marginal_of.items() if label == marginal)
-
-
-class _Labels:
-    """Readable, distinct names for distinct settings: equal settings share the first name given."""
-
-    def __init__(self) -> None:
-        self._names: dict[str, str] = {}
-
-    def label(self, wish: str, settings: Any) -> str:
-        key = json.dumps(settings, sort_keys=True)
-        if key not in self._names:
-            taken = set(self._names.values())
-            options = [wish, *(f"{wish}_{number}" for number in range(2, 2 + len(taken) + 1))]
-            self._names[key] = next(one for one in options if one not in taken)
-        return self._names[key]
-
-
-def _twin(pair: PairSpec) -> PairSpec:
-    return replace(
-        pair,
-        pair=f"{pair.pair}{MISALIGNED}",
-        moving=f"{pair.moving}{MISALIGNED}",
-        group=f"{pair.group}, misaligned",
-    )
 
 
 def _module_of(kind: str, name: str) -> str:

@@ -1,0 +1,332 @@
+import json
+import os
+
+import PIL.Image
+import pytest
+
+from promptreg import checkpoints, plan
+from promptreg.plan import Plan
+from promptreg.settings import ConfigError
+
+SMALL = {"methods": ["identity", "promptreg"], "datasets": [{"name": "d"}], "shard_size": 2}
+
+
+def manifest(folder, n_pairs, *, shared_fixed=False):
+    """A table of pairs of pictures, each with two labels; returns its path."""
+    rows = ["pair_id,moving,fixed,dimension,application,moving_labels"]
+    for number in range(n_pairs):
+        fixed = 0 if shared_fixed else number
+        rows.append(f"p{number},m{number}.png,f{fixed}.png,2,group {number % 2},l{number}.png")
+        for name in ("m", "f", "l"):
+            file = folder / f"{name}{number}.png"
+            if not file.exists():
+                PIL.Image.new("L", (4, 4)).save(file)
+    path = folder / "pairs.csv"
+    path.write_text("\n".join(rows) + "\n")
+    return str(path)
+
+
+@pytest.fixture
+def table(tmp_path):
+    return manifest(tmp_path, 5)
+
+
+@pytest.fixture
+def planned(table):
+    """A function that plans the small benchmark with changes to its configuration."""
+    return lambda **changes: Plan({**SMALL, "manifest": table, **changes})
+
+
+def jobs(one):
+    """All jobs of a plan by the path of what they make."""
+    found = {}
+    for dataset, listed in one.datasets.items():
+        for shard in sorted({listed.image_shard(image.image) for image in listed.images}):
+            found[f"images/{dataset}/{shard}"] = one.images_job(dataset, shard)
+        for shard in listed.shards():
+            found[f"pairs/{dataset}/{shard}"] = one.pairs_job(dataset, shard)
+            for name in one.variants:
+                search, marginal = one.search_of[name], one.marginal_of[name]
+                for path in one.embeddings(search, dataset, shard):
+                    encoder, _, image, view = path.removesuffix(".zarr").split("/")[-4:]
+                    found[path] = one.embed_job(encoder, dataset, image, view)
+                found[f"rois/{search}/{dataset}/{shard}"] = one.search_job(search, dataset, shard)
+                found[f"correspondences/{marginal}/{dataset}/{shard}"] = one.marginalize_job(marginal)
+                found[f"ddf/{name}/{dataset}/{shard}"] = one.fit_job(name)
+            for method in one.config.methods:
+                if method not in one.variants:
+                    found[f"ddf/{method}/{dataset}/{shard}"] = one.baseline_job(method)
+                found[f"metrics/{method}/{dataset}/{shard}"] = one.evaluate_job(method, dataset)
+        for pair in one.gallery[dataset]:
+            found[f"gallery/{dataset}/{pair.pair}"] = one.gallery_job(dataset, pair.pair)
+    for stage in ("tables", "report"):
+        found[stage] = one.summary_job(stage)
+    found["figures/time"] = one.summary_job("figures", figure="time")
+    return found
+
+
+def changed(before, after):
+    """Stages whose jobs differ or are new, and the paths of all that are new or gone."""
+    before, after = jobs(before), jobs(after)
+    differing = {path for path in before.keys() & after.keys() if before[path] != after[path]}
+    new, gone = after.keys() - before.keys(), before.keys() - after.keys()
+    return {stage_of(path) for path in differing}, sorted(new), sorted(gone)
+
+
+def stage_of(path):
+    return path.removeprefix("results/").split("/")[0]
+
+
+def stems(images):
+    return [image.partition("-")[0] for image in images]
+
+
+def test_planning_twice_gives_the_same_jobs(planned):
+    assert jobs(planned()) == jobs(planned())
+
+
+def test_every_job_is_json_with_a_digest_of_its_code(planned):
+    for path, job in jobs(planned()).items():
+        assert len(json.loads(job)["code"]) == 16, path
+
+
+def test_sigma_changes_the_search_and_no_embedding(planned):
+    stages, new, gone = changed(planned(), planned(sigma=0.05))
+    assert stages == {"rois", "tables", "report", "figures"}
+    assert (new, gone) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "stages"),
+    [
+        ({"fit": {"weight": 0.2}}, {"ddf"}),
+        ({"marginalize": {"average": "median"}}, {"correspondences"}),
+        ({"embed": {"dtype": "float32"}}, {"embeddings"}),
+        ({"baselines": {"threads": 2}}, {"ddf"}),
+        ({"evaluate": {"nsd_tolerance": 3.0}}, {"metrics"}),
+        ({"prealign": "none"}, {"pairs"}),
+        ({"seed": 1}, {"images", "pairs", "embeddings", "rois"}),
+    ],
+)
+def test_a_knob_changes_the_jobs_of_its_own_stage_alone(planned, changes, stages):
+    found, new, gone = changed(planned(), planned(**changes))
+    assert found == stages | {"tables", "report", "figures"}
+    assert (new, gone) == ([], [])
+
+
+def test_a_knob_of_the_fit_changes_no_baseline(planned):
+    before, after = planned(), planned(fit={"weight": 0.2})
+    assert before.baseline_job("identity") == after.baseline_job("identity")
+    assert before.fit_job("promptreg") != after.fit_job("promptreg")
+
+
+def test_more_views_add_embeddings_and_leave_the_old_ones_as_they_are(planned):
+    before, after = planned(), planned(embed={"views": {"count": 6}})
+    stages, new, gone = changed(before, after)
+    assert stages == {"rois", "tables", "report", "figures"}
+    assert gone == []
+    assert {stage_of(path) for path in new} == {"embeddings"}
+    assert all(path.endswith("/random-2.zarr") for path in new)
+    shard = before.datasets["d"].shards()[0]
+    assert set(before.embeddings("promptreg", "d", shard)) < set(after.embeddings("promptreg", "d", shard))
+
+
+def test_a_block_of_views_holds_the_views_that_its_number_says(planned):
+    one = planned(embed={"views": {"count": 9, "block": 3}})
+    blocks = [
+        json.loads(one.embed_job("weightfree", "d", "000", views))
+        for views in ("identity", "random-1", "random-2", "random-3")
+    ]
+    assert [(job["first"], job["last"]) for job in blocks] == [(0, 1), (1, 4), (4, 7), (7, 10)]
+
+
+def test_only_images_that_move_get_further_views(planned):
+    one = planned()
+    assert stems(json.loads(one.embed_job("weightfree", "d", "000", "identity"))["images"]) == ["m0", "f0"]
+    assert stems(json.loads(one.embed_job("weightfree", "d", "000", "random-1"))["images"]) == ["m0"]
+
+
+def test_one_view_needs_no_block(planned):
+    needed = planned(embed={"views": {"count": 1}}).embeddings("promptreg", "d", "000")
+    assert {os.path.basename(path) for path in needed} == {"identity.zarr"}
+
+
+def test_the_style_of_figures_changes_figures_report_and_gallery_alone(planned):
+    stages, new, gone = changed(planned(), planned(figures={"palette": "deep"}))
+    assert stages == {"figures", "report", "gallery"}
+    assert (new, gone) == ([], [])
+
+
+def test_the_results_folder_moves_everything_and_changes_no_result(planned):
+    here, there = planned(), planned(results_dir="elsewhere")
+    assert here.search_job("promptreg", "d", "000") == there.search_job("promptreg", "d", "000")
+    assert here.summary_job("tables") == there.summary_job("tables")
+    assert all(path.startswith("elsewhere/") for path in there.embeddings("promptreg", "d", "000"))
+
+
+def test_an_appended_pair_leaves_full_shards_as_they_are(tmp_path, planned):
+    before = jobs(planned())
+    manifest(tmp_path, 6)
+    after = jobs(planned())
+    full = {path for path in before if path.startswith(("images", "pairs", "rois")) and "/d/00" in path}
+    kept = {path for path in full if not path.endswith("/002")} | {
+        path for path in before if path.startswith("results/embeddings") and "/d/004/" not in path
+    }
+    assert {path for path in kept if before[path] != after[path]} == set()
+    assert before["pairs/d/002"] != after["pairs/d/002"]
+    assert "images/d/005" in after
+
+
+def test_a_touched_image_changes_the_job_that_reads_it_and_no_other(tmp_path, planned):
+    before = jobs(planned())
+    PIL.Image.new("L", (5, 5)).save(tmp_path / "m3.png")
+    after = jobs(planned())
+    assert [path for path in before if before[path] != after[path]] == ["images/d/003"]
+
+
+def test_a_touched_label_map_changes_the_job_that_reads_it_and_no_other(tmp_path, planned):
+    before = jobs(planned())
+    PIL.Image.new("L", (5, 5)).save(tmp_path / "l3.png")
+    after = jobs(planned())
+    assert [path for path in before if before[path] != after[path]] == ["pairs/d/001"]
+
+
+def test_the_code_of_a_reader_and_of_a_model_counts_where_they_run(planned, monkeypatch):
+    asked = {}
+
+    def record(*modules):
+        asked[modules[0]] = modules[1:]
+        return "0" * 16
+
+    monkeypatch.setattr(plan, "code_digest", record)
+    jobs(planned())
+    assert asked["promptreg.stages.images"] == ("promptreg.datasets.manifest",)
+    assert asked["promptreg.stages.pairs"] == ("promptreg.datasets.manifest",)
+    assert asked["promptreg.stages.embed"] == ("promptreg.models.weightfree",)
+    assert asked["promptreg.stages.search"] == ("promptreg.models.weightfree",)
+    assert asked["promptreg.stages.baseline"] == ("promptreg.baselines.identity",)
+    assert asked["promptreg.stages.fit"] == ()
+
+
+def test_variants_with_equal_search_settings_share_one_path_and_others_do_not(planned):
+    one = planned(
+        methods=["a", "b", "c", "d"],
+        variants={
+            "a": {},
+            "b": {"fit": {"image_term": "ncc"}},
+            "c": {"search": {"n_starts": 5}},
+            "d": {"marginalize": {"cycle": False}},
+        },
+    )
+    assert one.search_of == {"a": "a", "b": "a", "c": "c", "d": "a"}
+    assert one.marginal_of == {"a": "a", "b": "a", "c": "c", "d": "d"}
+    assert len(set(one.views_of.values())) == 1
+    assert one.rois_of("d") == "a"
+    assert one.rois_of("c") == "c"
+
+
+def test_variants_that_embed_otherwise_get_paths_of_their_own(planned):
+    one = planned(
+        methods=["a", "b", "c"],
+        variants={
+            "a": {},
+            "b": {"embed": {"dtype": "float32"}},
+            "c": {"embed": {"views": {"rotation_deg": 20.0}}},
+        },
+    )
+    assert one.views_of == {
+        "a": ("weightfree", "random"),
+        "b": ("weightfree_2", "random"),
+        "c": ("weightfree", "random_2"),
+    }
+    assert json.loads(one.embed_job("weightfree_2", "d", "000", "identity"))["embed"]["dtype"] == "float32"
+    narrow = json.loads(one.embed_job("weightfree", "d", "000", "random_2-1"))
+    assert narrow["embed"]["views"]["rotation_deg"] == 20.0
+
+
+def test_a_shared_image_is_planned_once(tmp_path):
+    one = Plan({**SMALL, "manifest": manifest(tmp_path, 4, shared_fixed=True)})
+    names = [image.image for image in one.datasets["d"].images]
+    assert stems(names) == ["m0", "f0", "m1", "m2", "m3"]
+    needed = [f"results/images/d/{shard}.zarr" for shard in ("000", "001", "002")]
+    assert one.shard_images("d", "001") == needed
+
+
+def test_misalignment_adds_a_twin_of_every_pair_beside_it(planned):
+    one = planned(datasets=[{"name": "d", "misalign": {}, "limit": 2}])
+    listed = one.datasets["d"]
+    assert [pair.pair for pair in listed.pairs] == ["p0", "p0_misaligned", "p1", "p1_misaligned"]
+    twin = listed.pairs[1]
+    assert (twin.moving, twin.fixed) == (f"{listed.pairs[0].moving}_misaligned", listed.pairs[0].fixed)
+    assert twin.group == "group 0, misaligned"
+    image = next(image for image in listed.images if image.misaligned)
+    assert (image.image, image.source, image.moves) == (twin.moving, listed.pairs[0].moving, True)
+
+
+def test_every_pair_is_in_exactly_one_shard(planned):
+    listed = planned().datasets["d"]
+    assert listed.shards() == ["000", "001", "002"]
+    members = [(shard, pair.pair) for shard in listed.shards() for pair in listed.in_shard(shard)]
+    assert [pair for _, pair in members] == [pair.pair for pair in listed.pairs]
+    assert all(listed.shard_of(pair) == shard for shard, pair in members)
+
+
+def test_the_gallery_takes_turns_among_the_groups(planned):
+    one = planned(figures={"gallery": 3})
+    assert [pair.pair for pair in one.gallery["d"]] == ["p0", "p1", "p2"]
+    assert one.gallery_files("{root}/figures/{dataset}/{pair}")[0] == "results/figures/d/p0"
+    inputs = one.gallery_inputs("d", "p2")
+    assert "results/pairs/d/001.zarr" in inputs
+    assert "results/images/d/002.zarr" in inputs
+    assert "results/ddf/promptreg/d/001.zarr" in inputs
+    assert "results/correspondences/promptreg/d/001.zarr" in inputs
+    assert planned(figures={"gallery": 0}).gallery_files("{pair}") == []
+
+
+def test_a_method_without_its_weights_is_measured_as_not_run_and_drawn_nowhere(
+    planned, monkeypatch, tmp_path
+):
+    monkeypatch.setenv(checkpoints.CACHE_VARIABLE, str(tmp_path / "empty"))
+    one = planned(methods=["identity", "promptreg", "promptreg_sam_vit_b"])
+    assert "promptreg fetch sam_vit_b" in one.unavailable("promptreg_sam_vit_b")
+    assert one.unavailable("promptreg") == one.unavailable("identity") == ""
+    assert one.runnable == ["identity", "promptreg"]
+    assert one.evaluate_inputs("promptreg_sam_vit_b", "d", "000") == ["results/pairs/d/000.zarr"]
+    assert len(one.evaluate_inputs("promptreg", "d", "000")) == 2
+    assert json.loads(one.evaluate_job("promptreg_sam_vit_b", "d"))["unavailable"]
+    assert list(one.fields("d", "p0")) == ["identity", "promptreg"]
+
+
+def test_the_shown_variant_is_promptreg_or_else_the_last(planned):
+    variants = {"a": {}, "promptreg": {}, "z": {}}
+    assert planned(methods=["a", "promptreg", "z"], variants=variants).shown == ["promptreg"]
+    assert planned(methods=["a", "z"], variants=variants).shown == ["z"]
+    assert planned(methods=["identity"], variants=variants).shown == []
+
+
+def test_files_are_expanded_over_methods_data_sets_and_shards(planned):
+    files = planned().shard_files("{root}/{method}/{dataset}/{shard}")
+    assert len(files) == 2 * 3
+    assert files[0] == "results/identity/d/000"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"datasets": [{"name": "d", "path": "nowhere.csv"}]}, r"data set 'd': .*nowhere\.csv"),
+        (
+            {"datasets": [{"name": "d", "dimension": 3}]},
+            "data set 'd': no pair left of 5 listed, dimension=3",
+        ),
+        ({"datasets": [{"name": "d", "reader": "demo", "path": "x"}]}, "data set 'd': .*needs no files"),
+        ({"manifest": None}, "data set 'd': .*needs a CSV"),
+    ],
+)
+def test_a_data_set_that_cannot_be_listed_is_a_configuration_error_that_names_it(planned, changes, words):
+    with pytest.raises(ConfigError, match=words):
+        planned(**changes).shard_files("{shard}")
+
+
+def test_a_wrong_configuration_is_refused_before_anything_is_listed():
+    with pytest.raises(ConfigError, match="serch"):
+        Plan({"serch": {}})
