@@ -2,13 +2,13 @@ rule tables:
     input:
         f"{plan.root}/metrics.parquet",
     output:
-        report(
+        csv=report(
             f"{plan.root}/tables/table1.csv",
             caption="../workflow/report/table1.rst",
             category="Tables",
         ),
-        f"{plan.root}/tables/table1.md",
-        f"{plan.root}/tables/table1.tex",
+        md=f"{plan.root}/tables/table1.md",
+        tex=f"{plan.root}/tables/table1.tex",
     log:
         f"{plan.root}/logs/tables.log",
     benchmark:
@@ -24,7 +24,7 @@ rule tables:
     message:
         "Writing table 1"
     shell:
-        "promptreg stage tables --job {params.job:q} --output {output[0]:q} {input:q} 2> {log:q}"
+        "promptreg stage tables --job {params.job:q} --output {output.csv:q} {input:q} 2> {log:q}"
 
 
 rule rulegraph:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from promptreg.types import Grid, Image
 
 
+MISALIGNED = "_misaligned"
+"""Ends the names of a pair's twin, whose moving image was put under a known affine, and of that image."""
+
+
 @dataclass(frozen=True)
 class PairSpec:
     """One pair as listed: names only, nothing read yet.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from promptreg.datasets.base import DatasetReader, PairSpec
+from promptreg.datasets.base import MISALIGNED, DatasetReader, PairSpec
 from promptreg.datasets.known_motion import misalign_labels, misalign_points
 from promptreg.prealign import prealign
 from promptreg.provenance import Signature
@@ -17,8 +17,6 @@ from promptreg.stages.images import misalignment
 from promptreg.stages.inputs import Inputs, Variables, grid_record, spatial_dims
 from promptreg.store import create
 from promptreg.types import Image, check_alike
-
-_MISALIGNED = "_misaligned"
 
 
 def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
@@ -61,7 +59,7 @@ def _moving_annotations(
     reader: DatasetReader, spec: PairSpec, image: Image, job: dict[str, Any]
 ) -> Variables:
     matrix = None
-    if spec.moving.endswith(_MISALIGNED):
+    if spec.moving.endswith(MISALIGNED):
         matrix = misalignment(job["dataset"], job["seed"], spec.moving, image.grid)
     found: Variables = {}
     if reference := spec.annotations.get("moving_labels"):
@@ -94,4 +92,4 @@ def _point_variable(side: str, points: np.ndarray) -> Variables:
 
 
 def _label_names(reader: DatasetReader, spec: PairSpec) -> dict[int, str]:
-    return reader.label_names(spec.pair.removesuffix(_MISALIGNED))
+    return reader.label_names(spec.pair.removesuffix(MISALIGNED))

@@ -1,0 +1,108 @@
+"""Pairs and images of one data set, and how they fall into shards. Reads no pixels; imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import ceil
+
+from promptreg.config import Dataset
+from promptreg.datasets.base import MISALIGNED, DatasetReader, PairSpec
+from promptreg.registry import find
+from promptreg.settings import ConfigError
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """One image to prepare: its id, the reader's id, whether it is misaligned and whether it ever moves."""
+
+    image: str
+    source: str
+    misaligned: bool
+    moves: bool
+
+
+class DatasetPlan:
+    """Pairs and images of one data set, and how they fall into shards.
+
+    Shards follow the order of first appearance, so a pair appended to a data set leaves all full
+    shards as they are.
+    """
+
+    def __init__(self, spec: Dataset, manifest: str | None, shard_size: int) -> None:
+        self.spec = spec
+        self.path = spec.path or (manifest if spec.reader == "manifest" else None)
+        self._size = shard_size
+
+    @cached_property
+    def reader(self) -> DatasetReader:
+        """The opened data set."""
+        try:
+            return find("dataset", self.spec.reader).load()(self.path)
+        except (ValueError, OSError) as error:
+            msg = f"data set '{self.spec.name}': {error}"
+            raise ConfigError(msg) from None
+
+    @cached_property
+    def pairs(self) -> list[PairSpec]:
+        """All pairs, each followed by its misaligned twin where one is asked for."""
+        try:
+            listed = self.reader.pairs()
+        except (ValueError, OSError) as error:
+            msg = f"data set '{self.spec.name}': {error}"
+            raise ConfigError(msg) from None
+        kept = [one for one in listed if self.spec.dimension in (None, one.dimension)][: self.spec.limit]
+        if not kept:
+            wanted = self.spec.dimension
+            msg = f"data set '{self.spec.name}': no pair left of {len(listed)} listed, dimension={wanted}"
+            raise ConfigError(msg)
+        if self.spec.misalign is None:
+            return kept
+        return [twin for one in kept for twin in (one, _twin(one))]
+
+    @cached_property
+    def images(self) -> list[ImageSpec]:
+        """Every image of the pairs once, in order of first appearance."""
+        moving = {pair.moving for pair in self.pairs}
+        order = dict.fromkeys(name for pair in self.pairs for name in (pair.moving, pair.fixed))
+        return [
+            ImageSpec(name, name.removesuffix(MISALIGNED), name.endswith(MISALIGNED), name in moving)
+            for name in order
+        ]
+
+    def image_shard(self, image: str) -> str:
+        """The shard that holds an image."""
+        return f"{self._position[image] // self._size:03d}"
+
+    @cached_property
+    def _position(self) -> dict[str, int]:
+        return {one.image: number for number, one in enumerate(self.images)}
+
+    def position(self, pair: str) -> int:
+        """The place of a pair in the list."""
+        return next(number for number, one in enumerate(self.pairs) if one.pair == pair)
+
+    def shard_of(self, pair: str) -> str:
+        """The shard that holds a pair."""
+        return f"{self.position(pair) // self._size:03d}"
+
+    def shards(self) -> list[str]:
+        """Names of the pair shards."""
+        return [f"{number:03d}" for number in range(ceil(len(self.pairs) / self._size))]
+
+    def in_shard(self, shard: str) -> list[PairSpec]:
+        """The pairs of a shard."""
+        return self.pairs[int(shard) * self._size : (int(shard) + 1) * self._size]
+
+    def images_in(self, shard: str) -> list[ImageSpec]:
+        """The images of an image shard."""
+        return self.images[int(shard) * self._size : (int(shard) + 1) * self._size]
+
+
+def _twin(pair: PairSpec) -> PairSpec:
+    return replace(
+        pair,
+        pair=f"{pair.pair}{MISALIGNED}",
+        moving=f"{pair.moving}{MISALIGNED}",
+        group=f"{pair.group}, misaligned",
+    )
