@@ -54,6 +54,16 @@ def list_plugins(what: Annotated[str, typer.Argument(help="models, methods or da
 
 
 @app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="checkpoint of a model, such as sam_vit_b")],
+) -> None:
+    """Download a model's weights once and check them; nothing else downloads anything."""
+    from promptreg.checkpoints import fetch as download
+
+    typer.echo(f"{download(name)} is ready")
+
+
+@app.command()
 def stage(
     name: Annotated[str, typer.Argument(help=", ".join(STAGES))],
     inputs: Annotated[list[str] | None, typer.Argument(help="stores that the stage reads")] = None,
@@ -103,7 +113,9 @@ def register(
     prompt: Annotated[
         list[str] | None, typer.Option(help="point x,y[,z] on the moving image, world; repeatable")
     ] = None,
-    model: Annotated[str, typer.Option(help="promptable model")] = "weightfree",
+    model: Annotated[
+        str | None, typer.Option(help="promptable model; by default that of the configuration")
+    ] = None,
     config: Annotated[
         Path | None, typer.Option(help="YAML with the sections embed, search, marginalize, fit")
     ] = None,
@@ -129,11 +141,14 @@ def apply(
             help="for points: fixed-to-moving or moving-to-fixed; images and labels go moving-to-fixed"
         ),
     ] = "",
+    moving: Annotated[
+        Path | None, typer.Option(help="for points: the moving image, unless it lies on the fixed grid")
+    ] = None,
 ) -> None:
     """Apply a field to an image, a label map or points."""
     from promptreg.onepair import apply as apply_field
 
-    apply_field(ddf, out, image=image, labels=labels, points=points, direction=direction)
+    apply_field(ddf, out, image=image, labels=labels, points=points, direction=direction, moving=moving)
     typer.echo(f"wrote {out}")
 
 

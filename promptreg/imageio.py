@@ -10,6 +10,7 @@ import itertools
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import SimpleITK
 import torch
 
@@ -110,18 +111,31 @@ def _describe(grid: Grid) -> str:
 
 
 def write_image(path: str | Path, image: Image) -> None:
-    """Write an image to NIfTI, MHA, NRRD (LPS world) or .npy (no world), whole or not at all.
+    """Write an image to NIfTI, MHA, NRRD (LPS world), .npy or .png (no world), whole or not at all.
+
+    A PNG holds 8 bits: values are rounded and clipped to 0..255.
 
     Raises:
-        ValueError: another format, or a sheared grid, which these formats cannot state.
+        ValueError: another format, a sheared grid, which the formats with a world cannot state, or for PNG a
+            volume or other than 1, 3 or 4 channels.
     """
     values = image.data.detach().cpu().numpy()
     _write(Path(path), values[0] if len(values) == 1 else np.moveaxis(values, 0, -1), image.grid)
 
 
 def write_labels(path: str | Path, labels: np.ndarray, grid: Grid) -> None:
-    """Write a label map (*grid.shape) of integers, in the formats of `write_image`, whole or not at all."""
-    _write(Path(path), np.asarray(labels).astype(np.int32), grid)
+    """Write a label map (*grid.shape) of integers, in the formats of `write_image`, whole or not at all.
+
+    Raises:
+        ValueError: as `write_image`, or labels that the 8 bits of a PNG cannot hold.
+    """
+    path, values = Path(path), np.asarray(labels).astype(np.int32)
+    if suffix(path) == ".png" and not 0 <= values.min() <= values.max() <= 255:
+        msg = (
+            f"{path}: PNG holds labels 0 to 255, found {values.min()} to {values.max()}; use .nii.gz or .npy"
+        )
+        raise ValueError(msg)
+    _write(path, values, grid)
 
 
 def _write(path: Path, values: np.ndarray, grid: Grid) -> None:
@@ -131,8 +145,11 @@ def _write(path: Path, values: np.ndarray, grid: Grid) -> None:
         with replacing(path) as temporary:
             np.save(temporary, values)
         return
+    if kind == ".png":
+        _write_png(path, values)
+        return
     if kind not in (".nii", ".nii.gz", ".mha", ".nrrd"):
-        msg = f"{path}: cannot write '{kind}'; use .nii.gz, .nii, .mha, .nrrd or .npy"
+        msg = f"{path}: cannot write '{kind}'; use .nii.gz, .nii, .mha, .nrrd, .npy or .png"
         raise ValueError(msg)
     directions = (grid.affine[:-1, :-1] / grid.spacing)[:, ::-1]
     if not np.allclose(directions.T @ directions, np.eye(grid.ndim), atol=1e-4):
@@ -144,3 +161,13 @@ def _write(path: Path, values: np.ndarray, grid: Grid) -> None:
     image.SetDirection(directions.ravel().tolist())
     with replacing(path) as temporary:
         SimpleITK.WriteImage(image, str(temporary), useCompression=True)
+
+
+def _write_png(path: Path, values: np.ndarray) -> None:
+    """Write (Y, X), (Y, X, 3) or (Y, X, 4) values as 8-bit PNG."""
+    if not (values.ndim == 2 or (values.ndim == 3 and values.shape[-1] in (3, 4))):
+        msg = f"{path}: PNG holds a 2D image of 1, 3 or 4 channels, found shape {values.shape}; use .nii.gz"
+        raise ValueError(msg)
+    picture = PIL.Image.fromarray(np.rint(np.clip(values, 0, 255)).astype(np.uint8))
+    with replacing(path) as temporary:
+        picture.save(temporary)

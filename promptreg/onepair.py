@@ -34,7 +34,7 @@ from promptreg.pointfiles import read_landmarks, write_points
 from promptreg.prealign import prealign
 from promptreg.registry import find
 from promptreg.settings import Variant, load_file, variant
-from promptreg.types import Ddf, Image, Pair, check_alike
+from promptreg.types import Ddf, Grid, Image, Pair, check_alike
 
 _ROLES = {1: "positive", 0: "negative"}
 FORWARD, BACKWARD = "fixed-to-moving", "moving-to-fixed"
@@ -64,7 +64,7 @@ def register(
     fixed: str | Path | Image,
     *,
     prompts: Sequence[str] = (),
-    model: str = "weightfree",
+    model: str | None = None,
     config: str | Path | Config | None = None,
     seed: int = 0,
 ) -> RegisteredPair:
@@ -72,7 +72,8 @@ def register(
 
     `prompts` are texts "x,y" or "x,y,z" in the moving image's world (mm, LPS; pixels where it has no
     spacing), see `promptreg.prompts.parse_prompts`; without any, they are drawn from its body. `config`
-    gives the sections embed, search, marginalize and fit.
+    gives the sections embed, search, marginalize and fit; `model` is a registered model, that of `config`
+    if absent.
 
     >>> result = promptreg.register("moving.nii.gz", "fixed.nii.gz")  # doctest: +SKIP
     >>> result.ddf.displacement.shape  # doctest: +SKIP
@@ -91,15 +92,18 @@ def register(
 def save(result: RegisteredPair, out: str | Path) -> None:
     """Write everything that came of a registration into the folder `out`.
 
-    `moved` and ROI pairs as images, `ddf.nii.gz` as an ITK displacement field (LPS, mm, fixed to moving),
-    `disp.nii.gz` in Learn2Reg's voxel form, prompts as CSV, and pictures.
+    `moved` and `roi{number}_moving`, `roi{number}_fixed` of accepted prompts as images (.png for pictures
+    without a world, masks as 255; .nii.gz otherwise), `ddf.nii.gz` as an ITK displacement field (LPS, mm,
+    fixed to moving), `disp.nii.gz` in Learn2Reg's voxel form, `prompts.csv`, and the pictures `prompts.png`,
+    `overlay.png` and `methods.png`.
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     pair, found = result.pair, result.registration.correspondences
-    suffix = ".png" if pair.fixed.grid.ndim == 2 and pair.fixed.grid.unit == "px" else ".nii.gz"
+    picture = pair.fixed.grid.ndim == 2 and pair.fixed.grid.unit == "px" and len(pair.moving.data) in (1, 3)
+    suffix, foreground = (".png", 255) if picture else (".nii.gz", 1)
     moved = result.moved
-    if suffix == ".png":
+    if picture:
         low, high = float(pair.moving.data.min()), float(pair.moving.data.max())
         moved = replace(moved, data=(moved.data - low) / (high - low) * 255)
     write_image(out / f"moved{suffix}", moved)
@@ -112,7 +116,7 @@ def save(result: RegisteredPair, out: str | Path) -> None:
         for number in kept:
             write_labels(
                 out / f"roi{number + 1:02d}_{side}{suffix}",
-                native[number].numpy().astype(np.uint8),
+                native[number].numpy() * foreground,
                 image.grid,
             )
     _write_prompts(out / "prompts.csv", result)
@@ -136,18 +140,22 @@ def apply(
     labels: str | Path | None = None,
     points: str | Path | None = None,
     direction: str = "",
+    moving: str | Path | None = None,
 ) -> None:
     """Apply a written field to one image or label map (moving to fixed grid), or to points.
 
-    Points need a `direction`: "fixed-to-moving" follows the field, "moving-to-fixed" inverts it.
+    Points need a `direction`: "fixed-to-moving" follows the field, "moving-to-fixed" inverts it. Where
+    the `moving` image does not lie on the fixed grid, give it too: pixel and voxel coordinates of its points
+    are then counted on its own grid.
     """
     given = [one for one in (image, labels, points) if one is not None]
     if len(given) != 1:
         msg = f"give exactly one of image, labels and points; found {len(given)}"
         raise ValueError(msg)
-    field = ddf_from_itk(sitk.ReadImage(str(ddf)))
+    field = _read_field(Path(ddf))
     if points is not None:
-        _apply_to_points(field, Path(points), Path(out), direction)
+        moving_grid = field.grid if moving is None else read_image(moving).grid
+        _apply_to_points(field, Path(points), Path(out), direction, moving_grid=moving_grid)
         return
     if direction not in ("", BACKWARD):
         msg = f"images and labels only go {BACKWARD}, onto the fixed grid; found direction '{direction}'"
@@ -162,17 +170,28 @@ def apply(
         write_labels(out, moved.numpy().astype(np.int32), field.grid)
 
 
-def _settings(config: Config, model: str, prompts: Sequence[str]) -> Variant:
+def _read_field(path: Path) -> Ddf:
+    if not path.is_file():
+        msg = f"{path}: no such file; expected the ddf.nii.gz that a registration wrote"
+        raise FileNotFoundError(msg)
+    try:
+        return ddf_from_itk(sitk.ReadImage(str(path)))
+    except (RuntimeError, ValueError) as error:
+        msg = f"{path}: not an ITK displacement field: {str(error).strip().splitlines()[-1]}"
+        raise ValueError(msg) from None
+
+
+def _settings(config: Config, model: str | None, prompts: Sequence[str]) -> Variant:
     base = (
         variant(config, "promptreg")
         if "promptreg" in config.variants
         else Variant("promptreg", config.embed, config.search, config.marginalize, config.fit)
     )
-    find("model", model)
+    chosen = find("model", model or base.embed.model).name
     placed = base.search.prompts.model_copy(update={"points": tuple(prompts)})
     return replace(
         base,
-        embed=base.embed.model_copy(update={"model": model}),
+        embed=base.embed.model_copy(update={"model": chosen}),
         search=base.search.model_copy(update={"prompts": placed}),
     )
 
@@ -200,12 +219,12 @@ def _write_prompts(path: Path, result: RegisteredPair) -> None:
         frame.to_csv(temporary, index=False, float_format="%.4f")
 
 
-def _apply_to_points(field: Ddf, source: Path, out: Path, direction: str) -> None:
+def _apply_to_points(field: Ddf, source: Path, out: Path, direction: str, *, moving_grid: Grid) -> None:
     if direction not in (FORWARD, BACKWARD):
         msg = f"points need --direction {FORWARD} or {BACKWARD}, found '{direction}'"
         raise ValueError(msg)
-    points = torch.from_numpy(read_landmarks(source, field.grid)).double()
-    moved = (
-        transform_points(field, points) if direction == FORWARD else inverse_transform_points(field, points)
-    )
-    write_points(out, moved.numpy(), field.grid)
+    forward = direction == FORWARD
+    before, after = (field.grid, moving_grid) if forward else (moving_grid, field.grid)
+    points = torch.from_numpy(read_landmarks(source, before)).double()
+    moved = transform_points(field, points) if forward else inverse_transform_points(field, points)
+    write_points(out, moved.numpy(), after)

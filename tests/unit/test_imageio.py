@@ -394,3 +394,43 @@ def test_landmarks_without_a_file_or_without_columns_are_errors(tmp_path):
     (tmp_path / "p.csv").write_text("id,a,b\n0,1,2\n")
     with pytest.raises(ValueError, match="expected x, y, z"):
         read_landmarks(tmp_path / "p.csv", Grid((3, 4, 5), default_affine(3)))
+
+
+def test_a_png_holds_rounded_and_clipped_values_and_comes_back(tmp_path):
+    values = torch.tensor([[-3.0, 0.4, 0.6], [254.5, 255.4, 300.0]])
+    write_image(tmp_path / "new" / "a.png", Image(values[None], Grid((2, 3), default_affine(2), "px")))
+    image = read_image(tmp_path / "new" / "a.png")
+    assert image.data[0].tolist() == [[0.0, 0.0, 1.0], [254.0, 255.0, 255.0]]
+    assert image.grid.unit == "px"
+    assert [one.name for one in (tmp_path / "new").iterdir()] == ["a.png"]
+
+
+def test_a_colour_png_comes_back_with_its_colours(tmp_path, rng):
+    colours = torch.from_numpy(rng.integers(0, 256, (3, 5, 6))).float()
+    write_image(tmp_path / "a.png", Image(colours, Grid((5, 6), default_affine(2), "px")))
+    assert torch.equal(read_image(tmp_path / "a.png").data, colours)
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 5, 6), (2, 5, 6)])
+def test_a_png_of_a_volume_or_of_two_channels_is_refused(tmp_path, shape):
+    grid = Grid(shape[1:], default_affine(len(shape) - 1))
+    with pytest.raises(ValueError, match=r"a\.png: PNG holds a 2D image of 1, 3 or 4 channels"):
+        write_image(tmp_path / "a.png", Image(torch.zeros(shape), grid))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("foreground", [1, 255])
+def test_a_mask_written_as_png_is_label_one_when_read(tmp_path, foreground):
+    mask = np.zeros((5, 6), int)
+    mask[1:3, 2:5] = 1
+    grid = Grid((5, 6), default_affine(2), "px")
+    write_labels(tmp_path / "a.png", mask * foreground, grid)
+    np.testing.assert_array_equal(read_labels(tmp_path / "a.png", grid), mask)
+
+
+@pytest.mark.parametrize("label", [-1, 256])
+def test_labels_that_a_png_cannot_hold_are_refused(tmp_path, label):
+    labels = np.array([[0, label]])
+    with pytest.raises(ValueError, match=r"PNG holds labels 0 to 255, found"):
+        write_labels(tmp_path / "a.png", labels, Grid((1, 2), default_affine(2), "px"))
+    assert list(tmp_path.iterdir()) == []
