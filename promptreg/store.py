@@ -8,6 +8,7 @@ as fill values without a word.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -90,12 +91,15 @@ def create(path: str | Path, signature: Signature) -> Iterator[Writer]:
     """Create a store at `path`; on leaving without error it appears there at once, otherwise nothing does.
 
     An existing complete store with the same signature is replaced; one with another signature raises
-    StoreError, so that no result is lost by a mistyped path.
+    StoreError, so that no result is lost by a mistyped path. What a killed writer of this path left is
+    removed, so a path has one writer at a time.
     """
     path = Path(path)
     if path.exists():
         _refuse_foreign(path, signature)
     path.parent.mkdir(parents=True, exist_ok=True)
+    for orphan in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        shutil.rmtree(orphan, ignore_errors=True)
     temporary = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.partial"
     temporary.mkdir()
     try:
