@@ -1,0 +1,97 @@
+"""A change runs again what depends on it, and nothing else: counted in dry runs after a finished run."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from conftest import SETTINGS, Benchmark, row, write_image, write_table
+
+pytestmark = pytest.mark.xdist_group("workflow")
+
+SUMMARY = {"figure": 3, "rulegraph": 1, "report": 1}
+SEARCH_AND_BELOW = {
+    **{"search": 2, "marginalize": 2, "fit": 2, "evaluate": 2, "gather": 1, "tables": 1, "gallery": 1},
+    **SUMMARY,
+}
+
+
+def changed(section: str, **keys: Any) -> dict[str, Any]:
+    """A section of the settings with some keys changed."""
+    return {section: {**SETTINGS[section], **keys}}
+
+
+def test_another_sigma_searches_again_and_embeds_nothing(finished: Benchmark) -> None:
+    change = changed("search", auxiliary={"sigma": 0.05})
+    assert finished.planned(**change) == SEARCH_AND_BELOW
+    reason = finished.reasons(**change)["Searching corresponding prompts (promptreg) in pairs 000 of tiny"]
+    assert "Params have changed" in reason
+
+
+def test_more_views_add_a_store_and_keep_the_old_ones(finished: Benchmark) -> None:
+    change = changed("embed", views={"count": 3, "block": 1})
+    assert finished.planned(**change) == {
+        **{"embed": 1, "search": 1, "marginalize": 1, "fit": 1, "evaluate": 1},
+        **{"gather": 1, "tables": 1, "gallery": 1},
+        **SUMMARY,
+    }
+    embedded = [message for message in finished.reasons(**change) if message.startswith("Embedding")]
+    assert embedded == ["Embedding random-2 views of images 000 of tiny with weightfree"]
+
+
+def test_a_stiffer_fit_searches_nothing(finished: Benchmark) -> None:
+    planned = finished.planned(**changed("fit", weight=0.5))
+    assert planned == {key: n for key, n in SEARCH_AND_BELOW.items() if key not in ("search", "marginalize")}
+
+
+def test_another_palette_draws_again_and_computes_nothing(finished: Benchmark) -> None:
+    planned = finished.planned(**changed("figures", palette="muted"))
+    assert planned == {"gallery": 1, **SUMMARY}
+
+
+def test_another_method_runs_alone(finished: Benchmark) -> None:
+    methods = [*SETTINGS["methods"], "promptreg_image"]
+    planned = finished.planned(methods=methods)
+    assert {key: planned.get(key, 0) for key in ("register", "embed", "search", "marginalize")} == {
+        **{"register": 0, "embed": 0, "search": 0, "marginalize": 0}
+    }
+    assert (planned["fit"], planned["evaluate"]) == (1, 1)
+
+
+@pytest.fixture
+def one_pair_more(finished: Benchmark) -> Iterator[Benchmark]:
+    """The finished benchmark while its manifest has a fourth pair, of a new image."""
+    before = finished.manifest.read_bytes()
+    write_image(finished.folder, "up.png", shift=(-4, -4))
+    with finished.manifest.open() as stream:
+        rows = list(csv.DictReader(stream))
+    write_table(finished.manifest, [*rows, row("up", "up.png", "centre.png")])
+    yield finished
+    finished.manifest.write_bytes(before)
+
+
+def test_an_appended_pair_runs_its_own_shard_alone(one_pair_more: Benchmark) -> None:
+    planned = one_pair_more.planned()
+    assert planned == {
+        **{"images": 1, "pairs": 1, "embed": 2, "register": 1, "search": 2, "marginalize": 2, "fit": 2},
+        **{"evaluate": 4, "gather": 1, "tables": 1, "figure": 2, "report": 1},
+    }
+    shards = [message for message in one_pair_more.reasons() if " of tiny" in message]
+    assert len(shards) == 15
+    assert not [message for message in shards if " 000 " in message]
+
+
+def test_an_image_that_was_written_again_is_read_again(finished: Benchmark) -> None:
+    image = finished.folder / "centre.png"
+    times = image.stat().st_atime_ns, image.stat().st_mtime_ns
+    image.touch()
+    try:
+        planned = finished.planned()
+    finally:
+        os.utime(image, ns=times)
+    assert planned["images"] == 1
+    assert planned["embed"] == 2
+    assert finished.planned() == {}

@@ -1,0 +1,71 @@
+"""The workflow's files: linted, formatted, and every shipped configuration can be planned."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, Benchmark, tiny_pairs, write_table
+
+pytestmark = pytest.mark.xdist_group("workflow")
+
+CONFIGS = sorted(path.name for path in (ROOT / "config").glob("*.yaml"))
+
+
+def call(module: str, *arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run a Python module; stdout and stderr come together in `stdout`."""
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder to work in, with the links that the repository root has."""
+    for name in ("config", "profiles"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    return tmp_path
+
+
+def test_snakemake_finds_nothing_to_complain_about(folder: Path) -> None:
+    linted = call("snakemake", "--snakefile", str(ROOT / "Snakefile"), "--lint", folder=folder)
+    assert linted.returncode == 0, linted.stdout
+    assert "Congratulations, your workflow is in a good condition" in linted.stdout
+
+
+def test_the_rules_are_formatted() -> None:
+    formatted = call("snakefmt", "--check", "Snakefile", "rules")
+    assert formatted.returncode == 0, formatted.stdout
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_a_shipped_configuration_can_be_planned(folder: Path, config: str) -> None:
+    manifest = write_table(folder / "pairs.csv", tiny_pairs(folder))
+    planned = call(
+        "snakemake",
+        *("--snakefile", str(ROOT / "Snakefile"), "--cores", "1", "--dry-run", "--quiet", "rules"),
+        *("--configfile", f"config/{config}", "--config", f"manifest={manifest}"),
+        folder=folder,
+    )
+    assert planned.returncode == 0, planned.stdout[-3000:]
+    assert "report" in planned.stdout
+    assert not (folder / "results").exists()
+
+
+def test_the_profile_at_the_root_is_used_without_being_named(fresh: Benchmark) -> None:
+    said = fresh.complete("--dry-run")
+    assert "profiles/default" in said
+    assert (ROOT / "profiles/default/config.yaml").is_file()
+
+
+def test_no_rule_does_more_than_one_command() -> None:
+    text = "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
+    assert "run:" not in text
+    assert text.count("shell:") == text.count("log:") == text.count("message:") == text.count("benchmark:")
