@@ -75,10 +75,15 @@ def stage(
     if name not in STAGES:
         msg = f"unknown stage '{name}'; stages are {', '.join(STAGES)}"
         raise ValueError(msg)
+    try:
+        parameters = json.loads(job)
+    except json.JSONDecodeError as error:
+        msg = f"--job is not JSON: {error}"
+        raise ValueError(msg) from None
     import torch
 
     torch.set_num_threads(threads)
-    import_module(f"promptreg.stages.{name}").run(json.loads(job), inputs or [], output)
+    import_module(f"promptreg.stages.{name}").run(parameters, inputs or [], output)
 
 
 @app.command()
