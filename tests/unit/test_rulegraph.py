@@ -6,6 +6,7 @@ import pytest
 
 from promptreg.figures import encode, rule_graph
 from promptreg.figures.rulegraph import layered_layout, longest_paths, parse_dot
+from promptreg.rulegraph import write_rulegraph
 
 DOT = """digraph snakemake_dag {
     graph[bgcolor=white, margin=0];
@@ -69,3 +70,38 @@ def test_every_rule_is_drawn_once():
     assert sorted(text.get_text() for text in figure.axes[0].texts) == ["all", "fit", "images"]
     assert len(figure.axes[0].patches) == 3
     assert encode(figure, "svg") == encode(rule_graph(DOT), "svg")
+
+
+SNAKEFILE = """
+print("a word before the graph")
+
+rule all:
+    input: config["target"]
+
+rule make:
+    output: "a.txt"
+    shell: "touch {output}"
+"""
+
+
+@pytest.fixture
+def snakefile(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Snakefile").write_text(SNAKEFILE)
+    return tmp_path / "Snakefile"
+
+
+def test_the_graph_of_a_run_is_that_of_snakemake_under_its_configuration(snakefile, tmp_path):
+    write_rulegraph(snakefile, '{"target": "a.txt"}', tmp_path / "out" / "rules.dot")
+    text = (tmp_path / "out" / "rules.dot").read_text()
+    assert text.startswith("digraph")
+    names, edges = parse_dot(text)
+    assert sorted(names.values()) == ["all", "make"]
+    assert [(names[start], names[end]) for start, end in edges] == [("make", "all")]
+    assert not (tmp_path / "a.txt").exists()
+
+
+def test_a_run_that_cannot_be_planned_is_an_error_and_leaves_no_graph(snakefile, tmp_path):
+    with pytest.raises(RuntimeError, match="Snakefile: Snakemake drew no rule graph"):
+        write_rulegraph(snakefile, '{"target": "nobody_makes_it.txt"}', tmp_path / "rules.dot")
+    assert not (tmp_path / "rules.dot").exists()
