@@ -22,6 +22,9 @@ from promptreg.registry import BASELINES, find
 from promptreg.settings import ConfigError, Variant, load, variant
 from promptreg.shards import DatasetPlan
 
+LONGEST_JOB = 120_000
+"""Characters; Linux passes at most 131072 bytes in one argument of a command."""
+
 
 class Plan:
     """All stores of a benchmark, and the parameters of the job behind each."""
@@ -285,7 +288,14 @@ class Plan:
     def _job(self, stage: str, *modules: str, **parameters: Any) -> str:
         """Everything that decides a job's result, as JSON; Snakemake reruns the job when it changes."""
         code = code_digest(f"promptreg.stages.{stage}", *modules)
-        return json.dumps({**parameters, "code": code})
+        job = json.dumps({**parameters, "code": code})
+        if len(job) > LONGEST_JOB:
+            msg = (
+                f"a job of the stage '{stage}' has {len(job)} characters of parameters, more than a command line "
+                f"holds: set shard_size below {self.config.shard_size}"
+            )
+            raise ConfigError(msg)
+        return job
 
     def _dataset(self, name: str) -> dict[str, Any]:
         plan = self.datasets[name]
