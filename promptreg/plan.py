@@ -291,7 +291,7 @@ class Plan:
         job = json.dumps({**parameters, "code": code})
         if len(job) > LONGEST_JOB:
             msg = (
-                f"a job of the stage '{stage}' has {len(job)} characters of parameters, more than a command line "
+                f"a job of stage '{stage}' has {len(job)} characters of parameters, more than a command line "
                 f"holds: set shard_size below {self.config.shard_size}"
             )
             raise ConfigError(msg)
