@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import SimpleITK
 import yaml
-from conftest import SETTINGS, SIDE, Benchmark, row, tiny_pairs, write_image, write_picture
+from conftest import SETTINGS, SIDE, Benchmark, row, tiny_pairs, write_image, write_picture, write_table
 
 from promptreg.plan import Plan
 from promptreg.stages import search
@@ -162,6 +162,12 @@ def test_a_pair_listed_twice_is_refused_with_both_lines(fresh: Benchmark) -> Non
     said = refused(fresh)
     assert "line 5" in said
     assert "'down' is in line 2 already" in said
+
+
+def test_shards_too_large_for_a_command_line_are_refused(fresh: Benchmark) -> None:
+    one = row("", "centre.png", "low.npy", application="blobs " * 50)
+    write_table(fresh.manifest, [one | {"pair_id": f"pair{number}"} for number in range(300)])
+    assert "set shard_size below 300" in refused(fresh, shard_size=300)
 
 
 def test_a_prompt_outside_the_image_fails_its_pair(finished: Benchmark, tmp_path: Path) -> None:
