@@ -49,8 +49,9 @@ class RegisteredPair:
 
     @property
     def ddf(self) -> Ddf:
-        """The fitted field."""
-        return self.registration.fit.ddf
+        """The fitted field, on the CPU like the images."""
+        found = self.registration.fit.ddf
+        return Ddf(found.displacement.cpu(), found.grid)
 
     @property
     def moved(self) -> Image:

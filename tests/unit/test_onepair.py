@@ -262,3 +262,12 @@ def test_the_result_carries_the_canonical_field(registered):
     assert isinstance(registered.ddf, Ddf)
     assert registered.ddf.grid.shape == (SIZE, SIZE)
     assert registered.moved.grid is registered.pair.fixed.grid
+
+
+@pytest.mark.gpu
+def test_a_pair_registered_on_an_accelerator_is_saved_like_any_other(tiny, registered, tmp_path):
+    raw = {**RAW, "embed": {**RAW["embed"], "device": "cuda"}, "fit": {**RAW["fit"], "device": "cuda"}}
+    result = promptreg.register(image(scene()), image(scene().roll(SHIFT, (1, 2))), config=load(raw))
+    torch.testing.assert_close(result.ddf.displacement, registered.ddf.displacement, atol=0.2, rtol=0)
+    promptreg.save(result, tmp_path)
+    assert (tmp_path / "moved.png").is_file()
