@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,14 @@ SETTINGS: dict[str, Any] = {
     "fit": {"max_cells": 24, "levels": 1, "iterations": 5},
     "figures": {"gallery": 1},
 }
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The jobs of a dry run: how many of each rule, and the reason of each by its message."""
+
+    jobs: dict[str, int]
+    reasons: dict[str, str]
 
 
 class Benchmark:
@@ -84,25 +93,23 @@ class Benchmark:
         assert finished.returncode == 0, finished.stdout[-6000:]
         return finished.stdout
 
-    def planned(self, **changes: Any) -> dict[str, int]:
-        """How many jobs of each rule a dry run announces."""
+    def planned(self, **changes: Any) -> Planned:
+        """What a dry run announces."""
         said = self.complete("--dry-run", **changes)
         table = re.search(r"^job +count\n[- ]+\n(.*?)^total", said, flags=re.MULTILINE | re.DOTALL)
         if table is None:
             assert "Nothing to be done" in said, said[-3000:]
-            return {}
+            return Planned({}, {})
         counts = dict(line.split() for line in table[1].splitlines())
-        return {rule: int(count) for rule, count in counts.items() if rule != "all"}
+        return Planned(
+            {rule: int(count) for rule, count in counts.items() if rule != "all"},
+            dict(re.findall(r"^Job \d+: (.*)\nReason: (.*)$", said, flags=re.MULTILINE)),
+        )
 
     def temporary_files(self) -> list[str]:
         """Files and folders that a broken writer would have left among the results."""
         names = (str(one.relative_to(self.results)) for one in self.results.rglob(".*"))
         return [name for name in names if not name.endswith(".snakemake_timestamp")]
-
-    def reasons(self, **changes: Any) -> dict[str, str]:
-        """Why a dry run would run each job, by the job's message."""
-        said = self.complete("--dry-run", **changes)
-        return dict(re.findall(r"^Job \d+: (.*)\nReason: (.*)$", said, flags=re.MULTILINE))
 
 
 def write_table(path: Path, rows: list[dict[str, str]]) -> Path:

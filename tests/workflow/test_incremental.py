@@ -26,35 +26,37 @@ def changed(section: str, **keys: Any) -> dict[str, Any]:
 
 def test_another_sigma_searches_again_and_embeds_nothing(finished: Benchmark) -> None:
     change = changed("search", auxiliary={"sigma": 0.05})
-    assert finished.planned(**change) == SEARCH_AND_BELOW
-    reason = finished.reasons(**change)["Searching corresponding prompts (promptreg) in pairs 000 of tiny"]
+    planned = finished.planned(**change)
+    assert planned.jobs == SEARCH_AND_BELOW
+    reason = planned.reasons["Searching corresponding prompts (promptreg) in pairs 000 of tiny"]
     assert "Params have changed" in reason
 
 
 def test_more_views_add_a_store_and_keep_the_old_ones(finished: Benchmark) -> None:
     change = changed("embed", views={"count": 3, "block": 1})
-    assert finished.planned(**change) == {
+    planned = finished.planned(**change)
+    assert planned.jobs == {
         **{"embed": 1, "search": 1, "marginalize": 1, "fit": 1, "evaluate": 1},
         **{"gather": 1, "tables": 1, "gallery": 1},
         **SUMMARY,
     }
-    embedded = [message for message in finished.reasons(**change) if message.startswith("Embedding")]
+    embedded = [message for message in planned.reasons if message.startswith("Embedding")]
     assert embedded == ["Embedding random-2 views of images 000 of tiny with weightfree"]
 
 
 def test_a_stiffer_fit_searches_nothing(finished: Benchmark) -> None:
-    planned = finished.planned(**changed("fit", weight=0.5))
+    planned = finished.planned(**changed("fit", weight=0.5)).jobs
     assert planned == {key: n for key, n in SEARCH_AND_BELOW.items() if key not in ("search", "marginalize")}
 
 
 def test_another_palette_draws_again_and_computes_nothing(finished: Benchmark) -> None:
-    planned = finished.planned(**changed("figures", palette="muted"))
+    planned = finished.planned(**changed("figures", palette="muted")).jobs
     assert planned == {"gallery": 1, **SUMMARY}
 
 
 def test_another_method_runs_alone(finished: Benchmark) -> None:
     methods = [*SETTINGS["methods"], "promptreg_image"]
-    planned = finished.planned(methods=methods)
+    planned = finished.planned(methods=methods).jobs
     assert {key: planned.get(key, 0) for key in ("register", "embed", "search", "marginalize")} == {
         **{"register": 0, "embed": 0, "search": 0, "marginalize": 0}
     }
@@ -75,11 +77,11 @@ def one_pair_more(finished: Benchmark) -> Iterator[Benchmark]:
 
 def test_an_appended_pair_runs_its_own_shard_alone(one_pair_more: Benchmark) -> None:
     planned = one_pair_more.planned()
-    assert planned == {
+    assert planned.jobs == {
         **{"images": 1, "pairs": 1, "embed": 2, "register": 1, "search": 2, "marginalize": 2, "fit": 2},
         **{"evaluate": 4, "gather": 1, "tables": 1, "figure": 2, "report": 1},
     }
-    shards = [message for message in one_pair_more.reasons() if " of tiny" in message]
+    shards = [message for message in planned.reasons if " of tiny" in message]
     assert len(shards) == 15
     assert not [message for message in shards if " 000 " in message]
 
@@ -89,9 +91,9 @@ def test_an_image_that_was_written_again_is_read_again(finished: Benchmark) -> N
     times = image.stat().st_atime_ns, image.stat().st_mtime_ns
     image.touch()
     try:
-        planned = finished.planned()
+        planned = finished.planned().jobs
     finally:
         os.utime(image, ns=times)
     assert planned["images"] == 1
     assert planned["embed"] == 2
-    assert finished.planned() == {}
+    assert finished.planned().jobs == {}
