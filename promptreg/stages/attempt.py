@@ -6,7 +6,7 @@ import errno
 import logging
 import resource
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -23,29 +23,38 @@ Result = tuple[Variables, dict[str, Any]]
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 
-def attempt_each(writer: Writer, stage: str, names: Sequence[str], work: Callable[[str], Result]) -> None:
+def attempt_each(
+    writer: Writer,
+    stage: str,
+    names: Sequence[str],
+    work: Callable[[str], Result],
+    *,
+    known: Mapping[str, dict[str, Any]] | None = None,
+) -> None:
     """Run `work` on every name and write what it returns: variables and attributes.
 
     A damaged input store and a full disk end the job; any other error ends only this name's work and is
-    written with its reason. Seconds and peak memory are recorded by stage; progress goes to the log.
+    written with its reason and with the attributes that are `known` of it beforehand. Seconds and peak
+    memory are recorded by stage; progress goes to the log.
     """
     begun = time.perf_counter()
     for number, name in enumerate(names, 1):
         started = time.perf_counter()
+        given = (known or {}).get(name, {})
         try:
             variables, attrs = work(name)
         except NoResult as earlier:
-            writer.fail(name, str(earlier), earlier.status)
+            writer.fail(name, str(earlier), earlier.status, **given)
         except (BaselineUnavailable, CheckpointUnavailable) as error:
             log.warning("%s: not run: %s", name, error)
-            writer.fail(name, str(error), "not run")
+            writer.fail(name, str(error), "not run", **given)
         except StoreError:
             raise
         except Exception as error:
             if isinstance(error, OSError) and error.errno in _NO_SPACE:
                 raise
             log.exception("%s: failed in %s", name, stage)
-            writer.fail(name, f"{stage}: {type(error).__name__}: {error}")
+            writer.fail(name, f"{stage}: {type(error).__name__}: {error}", **given)
         else:
             seconds = {**attrs.pop("seconds", {}), stage: round(time.perf_counter() - started, 3)}
             writer.put(name, variables, seconds=seconds, peak_memory_mb=_peak_memory_mb(attrs), **attrs)

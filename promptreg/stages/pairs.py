@@ -43,7 +43,8 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
         return variables, attrs
 
     with create(output, Signature("pairs", job, stores.digests(), job["code"])) as writer:
-        attempt_each(writer, "pairs", list(specs), work)
+        known = {name: {"group": spec.group} for name, spec in specs.items()}
+        attempt_each(writer, "pairs", list(specs), work, known=known)
 
 
 def _fixed_annotations(reader: DatasetReader, spec: PairSpec, image: Image) -> Variables:
