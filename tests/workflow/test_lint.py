@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -65,7 +66,10 @@ def test_the_profile_at_the_root_is_used_without_being_named(fresh: Benchmark) -
     assert (ROOT / "profiles/default/config.yaml").is_file()
 
 
-def test_no_rule_does_more_than_one_command() -> None:
+def test_every_rule_is_one_command_with_a_message_a_log_and_a_benchmark() -> None:
     text = "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
-    assert "run:" not in text
-    assert text.count("shell:") == text.count("log:") == text.count("message:") == text.count("benchmark:")
+    wanted = ("shell", "message", "log", "benchmark", "conda", "threads", "resources")
+    n_rules = len(re.findall(r"^rule \w+:$", text, flags=re.MULTILINE))
+    found = {name: len(re.findall(rf"^    {name}:", text, flags=re.MULTILINE)) for name in wanted}
+    assert found == dict.fromkeys(wanted, n_rules)
+    assert not re.search(r"^    (run|script):", text, flags=re.MULTILINE)
