@@ -17,10 +17,10 @@ demo: $(VENV)/installed ## the benchmark on embedded data: tables, figures and r
 	@echo "open results/report.html"
 
 test: $(VENV)/installed ## the tests that need no more than minutes
-	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup -m "not slow and not gpu and not bench"
+	$(BIN)/python -m pytest -n $(CORES) -m "not slow and not gpu and not bench"
 
 test-all: $(VENV)/installed ## every test that this machine can run
-	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup -m "not gpu and not bench"
+	$(BIN)/python -m pytest -n $(CORES) -m "not gpu and not bench"
 
 bench: $(VENV)/installed ## measurements against named peers
 	$(BIN)/python -m pytest -m bench -s tests/bench

@@ -14,13 +14,11 @@ import pandas as pd
 import pytest
 import SimpleITK
 import yaml
-from conftest import SETTINGS, SIDE, Benchmark, row, tiny_pairs, write_picture, write_table
+from tiny_benchmark import SETTINGS, SIDE, Benchmark, row, tiny_pairs, write_picture, write_table
 
 from promptreg.plan import Plan
 from promptreg.stages import search
 from promptreg.store import open_store
-
-pytestmark = pytest.mark.xdist_group("workflow")
 
 PIXDIM_X = 80
 """Byte offset of the first voxel spacing in a NIfTI-1 header."""

@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import SETTINGS, Benchmark, row, write_image, write_table
-
-pytestmark = pytest.mark.xdist_group("workflow")
+from tiny_benchmark import SETTINGS, Benchmark, row, write_image, write_table
 
 SUMMARY = {"figure": 3, "rulegraph": 1, "report": 1}
 SEARCH_AND_BELOW = {

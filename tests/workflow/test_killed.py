@@ -9,9 +9,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import TIMEOUT_S, Benchmark
-
-pytestmark = pytest.mark.xdist_group("workflow")
+from tiny_benchmark import TIMEOUT_S, Benchmark
 
 TARGETS = ("tables/table1.csv", "tables/table1.md", "tables/table1.tex", "metrics.parquet")
 

@@ -8,9 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Benchmark, tiny_pairs, write_table
-
-pytestmark = pytest.mark.xdist_group("workflow")
+from tiny_benchmark import ROOT, Benchmark, tiny_pairs, write_table
 
 CONFIGS = sorted(path.name for path in (ROOT / "config").glob("*.yaml"))
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from conftest import Benchmark
-
-pytestmark = pytest.mark.xdist_group("workflow")
+from tiny_benchmark import Benchmark
 
 PRODUCTS = (
     *("metrics.parquet", "timings.parquet", "tables/table1.csv", "tables/table1.md", "tables/table1.tex"),
