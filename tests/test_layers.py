@@ -12,7 +12,7 @@ ROOT = Path(promptreg.__file__).parent
 FAMILIES = ("models", "datasets", "baselines")
 LAYERS = (
     ("types", "config", "registry", "provenance", "seeds", "atomic", "checkpoints", "device", "labelmaps"),
-    ("geometry", "settings", "manual"),
+    ("geometry", "settings", "manual", "synth"),
     ("niftiheader", "fileformats", "pointfiles", "imageio", *FAMILIES),
     (
         *("body", "prompts", "views", "prealign", "prototype", "alignment", "starts", "affine_prior"),

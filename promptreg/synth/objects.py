@@ -1,0 +1,97 @@
+"""Scenes of objects painted one over another, each in the frame of an earlier one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from promptreg.synth.draws import Draws
+
+
+@dataclass(frozen=True, eq=False)
+class Objects:
+    """N scenes of K objects, painted in this order; object k has label k + 1.
+
+    An object is where, in its own frame, norm(l) + sum of sine bumps < 1. Its own frame lies in the frame
+    of an earlier object (or in the scene's), it covers only what its container covers, and its parent is
+    the earlier object whose region it counts to.
+
+    Attributes:
+        offsets: (N, K, ndim) middle, in the frame's units.
+        matrices: (N, K, ndim, ndim) semi-axes as columns, in the frame's units.
+        frames, containers, above: (N, K) int64, an earlier object or -1; `above` are the parents.
+        present: (N, K) bool.
+        boxiness: (N, K) 0 for an ellipse to 1 for a box.
+        bends: (N, K) how far the ends of the second axis bend along the first.
+        bump_sizes, bump_phases: (N, K, M); bump_waves: (N, K, M, ndim).
+    """
+
+    offsets: Tensor
+    matrices: Tensor
+    frames: Tensor
+    containers: Tensor
+    above: Tensor
+    present: Tensor
+    boxiness: Tensor
+    bends: Tensor
+    bump_sizes: Tensor
+    bump_waves: Tensor
+    bump_phases: Tensor
+
+    @property
+    def parents(self) -> Tensor:
+        """(N, K + 1) int64, the parent of each label."""
+        return torch.nn.functional.pad(self.above + 1, (1, 0))
+
+    def jittered(self, draws: Draws) -> Objects:
+        """Return the same scenes of another subject: each object moved, sheared and reshaped a bit."""
+        size = self.matrices.norm(dim=-2)
+        moves = (0.02 + 0.12 * size) * draws.normal(*size.shape)
+        shears = 0.08 * draws.normal(*self.matrices.shape)
+        return replace(
+            self,
+            offsets=self.offsets + moves.clamp(-0.1, 0.1),
+            matrices=self.matrices + self.matrices @ shears,
+            bump_sizes=self.bump_sizes * draws.uniform(*self.bump_sizes.shape, low=0.7, high=1.3),
+            bump_phases=self.bump_phases + 0.4 * draws.normal(*self.bump_phases.shape),
+        )
+
+    def labels(self, places: Tensor) -> Tensor:
+        """Return the labels (N, P) int64 at places (N, ndim, P) of the scene."""
+        centers, inverses = self._world_frames()
+        n, n_objects = self.present.shape
+        found = torch.zeros(n, places.shape[2], dtype=torch.long, device=places.device)
+        covers = torch.ones(n, n_objects + 1, places.shape[2], dtype=torch.bool, device=places.device)
+        for k in range(n_objects):
+            rows = self.present[:, k].nonzero()[:, 0]
+            inside = self._inside(k, rows, places[rows], centers[rows, k], inverses[rows, k])
+            inside &= covers[rows, self.containers[rows, k] + 1]
+            covers[rows, k + 1] = inside
+            found[rows] = torch.where(inside, k + 1, found[rows])
+        return found
+
+    def _world_frames(self) -> tuple[Tensor, Tensor]:
+        """Return the centres (N, K, ndim) and the maps (N, K, ndim, ndim) from the scene to own frames."""
+        n, n_objects, ndim = self.offsets.shape
+        row = torch.arange(n, device=self.offsets.device)
+        centers = self.offsets.new_zeros(n, n_objects + 1, ndim)
+        axes = torch.eye(ndim, device=self.offsets.device).repeat(n, n_objects + 1, 1, 1)
+        for k in range(n_objects):
+            frame = self.frames[:, k] + 1
+            outer = axes[row, frame]
+            centers[:, k + 1] = centers[row, frame] + (outer @ self.offsets[:, k, :, None])[..., 0]
+            axes[:, k + 1] = outer @ self.matrices[:, k]
+        return centers[:, 1:], torch.linalg.inv(axes[:, 1:])
+
+    def _inside(self, k: int, rows: Tensor, places: Tensor, centers: Tensor, inverses: Tensor) -> Tensor:
+        """Return (R, P) bool, the places (R, ndim, P) inside object k of scenes `rows`."""
+        shift = -(inverses @ centers[:, :, None])
+        waves = self.bump_waves[rows, k] @ inverses
+        constants = self.bump_waves[rows, k] @ shift + self.bump_phases[rows, k, :, None]
+        own = torch.baddbmm(shift, inverses, places)
+        bumps = self.bump_sizes[rows, k, None] @ torch.baddbmm(constants, waves, places).sin_()
+        own[:, 0] += self.bends[rows, k, None] * (own[:, 1] ** 2 - 0.3)
+        round_, box = own.square().sum(1).sqrt_(), own.abs_().amax(1)
+        return torch.lerp(round_, box, self.boxiness[rows, k, None]).add_(bumps[:, 0]) < 1
