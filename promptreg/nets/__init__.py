@@ -1,0 +1,1 @@
+"""The networks that this package trains itself: plain modules on tensors."""

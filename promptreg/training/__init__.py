@@ -1,0 +1,1 @@
+"""Training of the network `pocket` on synthetic pairs alone."""
