@@ -14,7 +14,7 @@ from promptreg.synth.objects import Objects
 N_PARTS = (6, 6, 3, 3, 3, 2, 2)
 N_LOOSE = 4
 N_BUMPS = 3
-RING_SHARE, TWIN_SHARE, BODY_SHARE = 0.45, 0.5, 0.85
+RING_SHARE, TWIN_SHARE, BODY_SHARE = 0.45, 0.6, 0.85
 
 
 def draw_anatomy(draws: Draws, n: int, ndim: int) -> Objects:
@@ -27,6 +27,7 @@ def draw_anatomy(draws: Draws, n: int, ndim: int) -> Objects:
         if organ == 1:
             centers[:, 1] = torch.where(table.twins[:, None], centers[:, 0] * table.mirror, centers[:, 1])
         _add_organ(table, organ, n_parts, inner, centers[:, organ], sizes[:, organ])
+    first_loose = len(table.slots)
     for loose in range(N_LOOSE):
         shape = (
             _tube(draws, n, ndim)
@@ -39,6 +40,7 @@ def draw_anatomy(draws: Draws, n: int, ndim: int) -> Objects:
             frame=table.body,
             container=inner,
             above=inner,
+            twins=table.body + first_loose + loose % 2,
             present=draws.chance(0.6, n),
             bends=0.8 * draws.uniform(n, low=-1, high=1) * (loose % 2),
         )
@@ -79,6 +81,7 @@ class _Table:
             "frame": self.nothing,
             "container": self.nothing,
             "above": self.nothing,
+            "twins": self.nothing + 1 + len(self.slots),
             "present": draws.chance(1.0, n),
             "boxiness": draws.chance(0.15, n) * draws.uniform(n),
             "bends": torch.zeros(n, device=draws.device),
@@ -86,6 +89,10 @@ class _Table:
         }
         self.slots.append({**plain, "offset": offset, "matrix": matrix, **given})
         return len(self.slots) - 1
+
+    def share_look(self, slot: int, other: int, where: Tensor) -> None:
+        """Let one slot look like an earlier one in the scenes where (N,) bool is true."""
+        self.slots[slot]["twins"] = torch.where(where, other, self.slots[slot]["twins"])
 
     def objects(self) -> Objects:
         """Return the scenes of all slots."""
@@ -149,6 +156,9 @@ def _add_organ(table: _Table, organ: int, n_parts: int, inner: Tensor, center: T
         **bumps,
     )
     _add_parts(table, slot, n_parts, present, bumps | {"bends": bends})
+    if organ == 1:
+        for number in range(slot, len(table.slots)):
+            table.share_look(number, number - 1 - N_PARTS[0], table.twins)
 
 
 def _add_parts(table: _Table, organ: int, n_parts: int, present: Tensor, form: dict[str, Tensor]) -> None:
@@ -185,7 +195,7 @@ def _add_parts(table: _Table, organ: int, n_parts: int, present: Tensor, form: d
 
 def _organ_sizes(draws: Draws, n: int) -> Tensor:
     """Return (N, O) mean semi-axes in units of the body: two large organs, the others from small to large."""
-    large = draws.uniform(n, 2, low=0.22, high=0.5)
+    large = draws.uniform(n, 2, low=0.22, high=0.52)
     return torch.cat((large, draws.log_uniform(n, len(N_PARTS) - 2, low=0.1, high=0.4)), 1)
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from promptreg.synth.draws import Draws
+from promptreg.synth.scenes import COLOUR_SHARES, STAIN_SHARES, Scenes
 from promptreg.synth.textures import FAMILIES
 
 PLAIN_SHARE = 0.25
 FAINT_SHARE, FAINT, CLEAR = 0.35, (0.03, 0.15), (0.15, 0.6)
 INVERTED_SHARE = 0.15
+TWIN_JITTER = 0.015
+VESSELS = FAMILIES.index("vessels")
 HAEMATOXYLIN, EOSIN = (0.65, 0.70, 0.29), (0.10, 0.95, 0.25)
 
 
@@ -38,15 +41,6 @@ class Look:
     gamma: Tensor
     window: Tensor
 
-    def rows(self, rows: Tensor) -> Look:
-        """Return the look of some images, by index (R,) int64."""
-        return Look(*(getattr(self, one.name)[rows] for one in fields(self)))
-
-    def mixed(self, other: Look, where: Tensor) -> Look:
-        """Return this look, and the other one for the images `where` (N,) is true."""
-        pairs = [(getattr(self, one.name), getattr(other, one.name)) for one in fields(self)]
-        return Look(*(torch.where(where.view(-1, *[1] * (a.ndim - 1)), b, a) for a, b in pairs))
-
     def shifted(self, draws: Draws, size: float) -> Look:
         """Return the look with every tone changed by normal noise of a size."""
         tones = self.tones + size * draws.normal(*self.tones.shape[:2], 1)
@@ -66,23 +60,25 @@ class Look:
         return moved.shifted(draws, 0.03)
 
 
-def draw_look(draws: Draws, parents: Tensor, colour_share: float, stain_share: float) -> Look:
-    """Draw the look of N images whose labels have `parents` (N, L)."""
-    n, n_labels = parents.shape
-    coloured = draws.chance(colour_share, n)
-    stained = coloured & draws.chance(stain_share, n)
-    tones = _tones(draws, parents)
+def draw_look(draws: Draws, scenes: Scenes, kind: str) -> Look:
+    """Draw the look of images of N scenes of a kind; labels that are alike differ a little in tone only."""
+    n = len(scenes.parents)
+    coloured = draws.chance(COLOUR_SHARES[kind], n)
+    stained = coloured & draws.chance(STAIN_SHARES[kind], n)
+    tones = _tones(draws, scenes.parents)
+    amplitudes = _amplitudes(draws, tones[..., 0])
+    tones = _shared(tones, scenes.alike) + TWIN_JITTER * draws.normal(n, tones.shape[1], 1)
     tones = torch.where(stained[:, None, None], _densities(draws, tones), tones)
     gains = 1 + 0.3 * draws.normal(n, 3)
     gains = torch.where(stained[:, None], 2 * tones.new_tensor(HAEMATOXYLIN), gains)
     gains[:, 0] = torch.where(coloured, gains[:, 0], 1)
-    window = draws.uniform(n, 2, low=-0.1, high=0.15) * tones.new_tensor([1.0, -1.0]) + tones.new_tensor(
+    window = draws.uniform(n, 2, low=-0.12, high=0.1) * tones.new_tensor([1.0, -1.0]) + tones.new_tensor(
         [0.0, 1.0]
     )
     window = torch.where(stained[:, None], tones.new_tensor([0.0, 1.0]), window)
     gamma = draws.log_uniform(n, low=0.6, high=1.7)
     inverted = draws.chance(INVERTED_SHARE, n) & ~coloured
-    return Look(tones, _amplitudes(draws, n, n_labels), gains, coloured, stained, inverted, gamma, window)
+    return Look(tones, _shared(amplitudes, scenes.alike), gains, coloured, stained, inverted, gamma, window)
 
 
 def _tones(draws: Draws, parents: Tensor) -> Tensor:
@@ -94,18 +90,21 @@ def _tones(draws: Draws, parents: Tensor) -> Tensor:
         draws.uniform(n, n_labels, low=FAINT[0], high=FAINT[1]),
         draws.uniform(n, n_labels, low=CLEAR[0], high=CLEAR[1]),
     )
-    steps = (contrast * draws.signs(n, n_labels))[..., None] + 0.15 * draws.normal(n, n_labels, 3)
-    grey = (contrast * draws.signs(n, n_labels))[..., None]
-    steps = torch.cat((grey, grey + steps[..., 1:] * 0.5), -1)
+    hues = draws.log_uniform(n, 1, 1, low=0.02, high=0.2) * draws.normal(n, n_labels, 3)
+    steps = (contrast * draws.signs(n, n_labels))[..., None] + hues
+    steps[..., 0] -= hues[..., 0]
     background = torch.where(draws.chance(0.6, n, 1), 0.05 * draws.uniform(n, 1), draws.uniform(n, 1))
     tones = torch.zeros(n, n_labels, 3, device=draws.device)
     tones[:, 0] = background
-    top = 0.2 + 0.6 * draws.uniform(n, n_labels, 1)
+    top = draws.uniform(n, n_labels, 1, low=0.08, high=0.92) + hues - hues[..., :1]
+    apart = draws.signs(n, n_labels, 1) * draws.uniform(n, n_labels, 1, low=CLEAR[0], high=CLEAR[1])
     row = torch.arange(n, device=draws.device)
     for label in range(1, n_labels):
         parent = parents[:, label]
-        base = torch.where((parent > 0)[:, None], tones[row, parent], top[:, label])
-        tones[:, label] = _folded(base + steps[:, label])
+        inner = tones[row, parent] + steps[:, label]
+        tones[:, label] = _folded(torch.where((parent > 0)[:, None], inner, top[:, label]))
+        hidden = (parent == 0) & ((tones[:, label, 0] - background[:, 0]).abs() < CLEAR[0])
+        tones[:, label] = torch.where(hidden[:, None], _folded(background + apart[:, label]), tones[:, label])
     return tones
 
 
@@ -126,17 +125,23 @@ def _densities(draws: Draws, tones: Tensor) -> Tensor:
     return density.clamp_min(0)
 
 
-def _amplitudes(draws: Draws, n: int, n_labels: int) -> Tensor:
-    """Return (N, L, T): one family for each label, or none, over a little smooth noise."""
-    n_families = len(FAMILIES)
-    chosen = torch.nn.functional.one_hot(draws.integers(n, n_labels, low=0, high=n_families - 1), n_families)
-    size = draws.uniform(n, n_labels, 1, low=0.02, high=0.12) * draws.signs(n, n_labels, 1)
-    size = size * ~draws.chance(PLAIN_SHARE, n, n_labels, 1)
-    amplitudes = chosen * size
+def _amplitudes(draws: Draws, tones: Tensor) -> Tensor:
+    """Return (N, L, T) for labels of `tones` (N, L): one family for each or none."""
+    n, n_labels = tones.shape
+    families = draws.integers(n, n_labels, low=0, high=len(FAMILIES) - 1)
+    size = draws.uniform(n, n_labels, low=0.02, high=0.18) * draws.signs(n, n_labels)
+    bright = draws.uniform(n, n_labels, low=0.1, high=0.4) * (tones < 0.4)
+    size = torch.where(families == VESSELS, torch.where(bright > 0, bright, size), size)
+    size = size * ~draws.chance(PLAIN_SHARE, n, n_labels) * draws.uniform(n, 1, low=0.3, high=1.0)
+    amplitudes = torch.nn.functional.one_hot(families, len(FAMILIES)) * size[..., None]
     amplitudes[..., 0] += 0.02 * draws.uniform(n, n_labels)
-    calm = draws.uniform(n, 1, 1, low=0.2, high=1.0)
     amplitudes[:, 0] *= 0.3
-    return amplitudes * calm
+    return amplitudes
+
+
+def _shared(values: Tensor, alike: Tensor) -> Tensor:
+    """Return values (N, L, C) of the labels (N, L) int64 that each label is like."""
+    return values.gather(1, alike[..., None].expand_as(values))
 
 
 def painted(labels: Tensor, look: Look, textures: list[Tensor]) -> Tensor:

@@ -22,8 +22,13 @@ class Waves:
 
     def highest(self, places: Tensor) -> Tensor:
         """Return (N, P) int64, which of the C functions is highest at places (N, ndim, P)."""
-        n_channels = self.phases.shape[1]
-        return torch.stack([self.heights(places, channel) for channel in range(n_channels)]).argmax(0)
+        best = self.heights(places)
+        which = torch.zeros_like(best, dtype=torch.long)
+        for channel in range(1, self.phases.shape[1]):
+            height = self.heights(places, channel)
+            which.masked_fill_(height > best, channel)
+            best = torch.maximum(best, height)
+        return which
 
     def heights(self, places: Tensor, channel: int = 0) -> Tensor:
         """Return (N, P), the values of one of the C functions, of the order of 1."""
@@ -65,6 +70,11 @@ class SmoothNoise:
         n, n_channels = self.owner.shape
         top = torch.zeros(n, n_channels + 1, dtype=torch.long, device=self.owner.device)
         return torch.cat((top, self.owner), 1)
+
+    @property
+    def alike(self) -> Tensor:
+        """(N, 2 C + 1) int64: every label has a look of its own."""
+        return torch.arange(self.parents.shape[1], device=self.owner.device).expand_as(self.parents)
 
     def jittered(self, draws: Draws) -> SmoothNoise:
         """Return the scenes of another subject."""
@@ -139,6 +149,7 @@ class Fields:
         half_street: (N,) half the width of the streets, 0 for none.
         houses: (N, S, ndim) half sizes of the houses, 0 for none.
         is_land: (N, S) bool, false where a field is background.
+        crop: (N, S) int64, the field whose look a field shares.
     """
 
     seeds: Seeds
@@ -146,6 +157,7 @@ class Fields:
     half_street: Tensor
     houses: Tensor
     is_land: Tensor
+    crop: Tensor
     n_districts: int
 
     @property
@@ -155,6 +167,14 @@ class Fields:
         top = torch.zeros(n, self.n_districts + 1, dtype=torch.long, device=self.district.device)
         fields = torch.arange(n_seeds, device=self.district.device) + self.n_districts + 1
         return torch.cat((top, self.district, fields * self.is_land), 1)
+
+    @property
+    def alike(self) -> Tensor:
+        """(N, D + 2 S + 1) int64, the label whose look each label shares."""
+        n, n_seeds = self.district.shape
+        top = torch.arange(self.n_districts + 1, device=self.district.device).expand(n, -1)
+        fields = self.crop + self.n_districts + 1
+        return torch.cat((top, fields, fields + n_seeds), 1)
 
     def jittered(self, draws: Draws) -> Fields:
         """Return the scenes after some time: borders and houses a little elsewhere."""
@@ -184,4 +204,7 @@ def draw_fields(draws: Draws, n: int, ndim: int, n_seeds: int = 20, n_districts:
     half_street = draws.chance(0.7, n) * draws.log_uniform(n, low=0.006, high=0.02)
     houses = draws.chance(0.4, n, n_seeds, 1) * draws.log_uniform(n, n_seeds, ndim, low=0.02, high=0.05)
     is_land = draws.chance(0.85, n, n_seeds)
-    return Fields(seeds, district * is_land, half_street, houses, is_land, n_districts)
+    own = torch.arange(n_seeds, device=draws.device).expand(n, -1)
+    shared = draws.chance(0.6, n, n_seeds) & (half_street > 0)[:, None]
+    crop = torch.where(shared, draws.integers(n, n_seeds, low=0, high=5), own)
+    return Fields(seeds, district * is_land, half_street, houses, is_land, crop, n_districts)

@@ -22,6 +22,7 @@ class Objects:
         offsets: (N, K, ndim) middle, in the frame's units.
         matrices: (N, K, ndim, ndim) semi-axes as columns, in the frame's units.
         frames, containers, above: (N, K) int64, an earlier object or -1; `above` are the parents.
+        twins: (N, K) int64, the object whose look an object shares, most often itself.
         present: (N, K) bool.
         boxiness: (N, K) 0 for an ellipse to 1 for a box.
         bends: (N, K) how far the ends of the second axis bend along the first.
@@ -33,6 +34,7 @@ class Objects:
     frames: Tensor
     containers: Tensor
     above: Tensor
+    twins: Tensor
     present: Tensor
     boxiness: Tensor
     bends: Tensor
@@ -44,6 +46,11 @@ class Objects:
     def parents(self) -> Tensor:
         """(N, K + 1) int64, the parent of each label."""
         return torch.nn.functional.pad(self.above + 1, (1, 0))
+
+    @property
+    def alike(self) -> Tensor:
+        """(N, K + 1) int64, the label whose look each label shares."""
+        return torch.nn.functional.pad(self.twins + 1, (1, 0))
 
     def jittered(self, draws: Draws) -> Objects:
         """Return the same scenes of another subject: each object moved, sheared and reshaped a bit."""

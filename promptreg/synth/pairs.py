@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 from promptreg.seeds import derive_seed
-from promptreg.synth.appearance import Look, developed, draw_look, painted
+from promptreg.synth.appearance import Look, draw_look
 from promptreg.synth.draws import Draws
+from promptreg.synth.imaging import Subjects, photographed
+from promptreg.synth.records import mix_rows
 from promptreg.synth.regions import compacted
-from promptreg.synth.scenes import COLOUR_SHARES, KINDS, STAIN_SHARES, Scenes, draw_kinds
-from promptreg.synth.sensor import draw_sensor
-from promptreg.synth.textures import Textures, draw_textures
+from promptreg.synth.scenes import KINDS, draw_kinds
+from promptreg.synth.textures import draw_textures
 from promptreg.synth.view_field import draw_frames
 from promptreg.synth.warps import draw_view, draw_warp, image_places, to_index
 
@@ -67,75 +68,36 @@ def synth_pairs(
 
 def _pairs_of_kind(kind: str, draws: Draws, n: int, shape: tuple[int, ...]) -> SynthPairs:
     """Draw N pairs of one kind of scene."""
-    ndim, side = len(shape), max(shape)
-    scenes = KINDS[kind](draws, n, ndim)
+    ndim = len(shape)
+    scenes, exact = KINDS[kind](draws, n, ndim), draws.chance(EXACT_SHARE, n)
+    subjects = Subjects(scenes, draw_look(draws, scenes, kind), draw_textures(draws, n, ndim, max(shape)))
+    again = replace(subjects.others(draws, exact), look=_second_look(draws, subjects, kind))
     view, warp, frame = draw_view(draws, n, ndim), draw_warp(draws, n, ndim), draw_frames(draws, n)
-    exact = draws.chance(EXACT_SHARE, n)
-    places = image_places(shape, draws.device)
+    places = image_places(shape, draws.device).expand(n, -1, -1)
     back = warp(places)
-    first_labels, second_labels = _label_maps(scenes, scenes.jittered(draws), exact, view(places), view(back))
-    first_open, second_open = frame.first(places, shape), frame.second(back, shape)
-    shown = [
-        torch.where(open_, one, 0)
-        for one, open_ in ((first_labels, first_open), (second_labels, second_open))
-    ]
-    look = draw_look(draws, scenes.parents, COLOUR_SHARES[kind], STAIN_SHARES[kind])
-    again = _second_look(draws, look, scenes.parents, kind)
-    textures = draw_textures(draws, n, ndim, side)
-    others = _second_textures(textures, draw_textures(draws, n, ndim, side), exact)
-    first = _image(draws, first_labels, look, textures(view(places)), shape)
-    second = _image(draws, second_labels, again, others(view(back)), shape)
+    first, first_labels = photographed(draws, subjects, view(places), shape)
+    second, second_labels = photographed(draws, again, view(back), shape)
+    seen, seen_again = frame.first(places, shape), frame.second(back, shape)
     smallest = max(5, round(SMALLEST_SIDE**ndim * places.shape[2]))
-    maps, parents = compacted(shown, scenes.parents, smallest)
+    maps, parents = compacted([first_labels * seen, second_labels * seen_again], scenes.parents, smallest)
     return SynthPairs(
-        _filled(first, first_open, frame.fills[:, 0]).unflatten(2, shape),
-        _filled(second, second_open, frame.fills[:, 1]).unflatten(2, shape),
+        _filled(first, seen, frame.fills[:, 0]).unflatten(2, shape),
+        _filled(second, seen_again, frame.fills[:, 1]).unflatten(2, shape),
         maps[0].unflatten(1, shape),
         maps[1].unflatten(1, shape),
         parents,
-        to_index(warp.inverse(places.expand(n, -1, -1)), shape),
+        to_index(warp.inverse(places), shape),
         exact,
     )
 
 
-def _label_maps(
-    scenes: Scenes, others: Scenes, exact: Tensor, first: Tensor, second: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return the labels (N, P) at scene places (N, ndim, P) of both images."""
-    return scenes.labels(first), torch.where(exact[:, None], scenes.labels(second), others.labels(second))
-
-
-def _second_look(draws: Draws, look: Look, parents: Tensor, kind: str) -> Look:
-    """Return the look of the second images: the same, mildly changed or redrawn."""
-    lot = draws.uniform(len(parents))
-    redrawn = draw_look(draws, parents, COLOUR_SHARES[kind], STAIN_SHARES[kind])
-    changed = look.shifted(draws, TONE_JITTER).mixed(look.retoned(draws), lot < REDRAWN_SHARE + MILD_SHARE)
-    return changed.mixed(redrawn, lot < REDRAWN_SHARE)
-
-
-def _second_textures(textures: Textures, redrawn: Textures, exact: Tensor) -> Textures:
-    """Return textures that stay the same function of place where the pair is exact."""
-    where = exact[:, None, None, None]
-    lattices = torch.where(
-        where.view(-1, *[1] * (textures.lattices.ndim - 1)), textures.lattices, redrawn.lattices
-    )
-    return Textures(lattices, textures.maps, textures.stripes)
-
-
-def _image(
-    draws: Draws, labels: Tensor, look: Look, textures: list[Tensor], shape: tuple[int, ...]
-) -> Tensor:
-    """Return images (N, 3, P) in [0, 1] of labels (N, P) and textures (N, P)."""
-    image = torch.empty(len(labels), 3, labels.shape[1], device=labels.device)
-    sensor = draw_sensor(draws, len(labels), shape)
-    for of_colour in (look.coloured, ~look.coloured):
-        rows = of_colour.nonzero()[:, 0]
-        if len(rows):
-            one = look.rows(rows)
-            channels = painted(labels[rows], one, [field[rows] for field in textures])
-            ideal = developed(channels, one).unflatten(2, shape)
-            image[rows] = sensor.rows(rows).measured(ideal, draws).flatten(2)
-    return image
+def _second_look(draws: Draws, subjects: Subjects, kind: str) -> Look:
+    """Return the look of the second images: nearly the same, mildly changed or redrawn."""
+    look, scenes = subjects.look, subjects.scenes
+    lot = draws.uniform(len(look.tones))
+    same = look.shifted(draws, TONE_JITTER)
+    changed = mix_rows(same, look.retoned(draws), lot < REDRAWN_SHARE + MILD_SHARE)
+    return mix_rows(changed, draw_look(draws, scenes, kind), lot < REDRAWN_SHARE)
 
 
 def _filled(image: Tensor, is_open: Tensor, fill: Tensor) -> Tensor:

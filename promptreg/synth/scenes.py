@@ -21,6 +21,11 @@ class Scenes(Protocol):
         """(N, n_labels) int64, the parent of each label, 0 if none."""
         ...
 
+    @property
+    def alike(self) -> Tensor:
+        """(N, n_labels) int64, the label whose look each label shares, most often itself."""
+        ...
+
     def labels(self, places: Tensor) -> Tensor:
         """Return the labels (N, P) int64 at places (N, ndim, P)."""
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from promptreg.synth.draws import Draws
 from promptreg.synth.warps import image_places
 
 BLUR = 0.008
-COARSE_SHARE, COARSEST = 0.3, 4.0
+COARSE_SHARE, COARSEST = 0.3, 3.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +36,6 @@ class Sensor:
     noise: Tensor
     speckle: Tensor
     rician: Tensor
-
-    def rows(self, rows: Tensor) -> Sensor:
-        """Return some of the devices, by index (R,) int64."""
-        return Sensor(*(getattr(self, one.name)[rows] for one in fields(self)))
 
     def measured(self, image: Tensor, draws: Draws) -> Tensor:
         """Return the images (N, C, *shape) in [0, 1] that the devices make of ideal ones."""

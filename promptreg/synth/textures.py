@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -38,6 +38,12 @@ class Textures:
         vessels = (veins * 5).square_().neg_().exp_() * 2 - 0.4
         return [smooth, speckle, stripes, blobs, vessels]
 
+    def elsewhere(self) -> Textures:
+        """Return the same textures half a lattice away, where nothing looks the same in detail."""
+        axes = tuple(range(2, self.lattices.ndim))
+        half = [self.lattices.shape[-1] // 2] * len(axes)
+        return replace(self, lattices=self.lattices.roll(half, axes))
+
     def _noise(self, places: Tensor, lattice: int) -> Tensor:
         n, ndim, n_places = places.shape
         where = (self.maps[:, lattice] @ places).mT.reshape(n, *[1] * (ndim - 1), n_places, ndim)
@@ -57,8 +63,8 @@ def draw_textures(draws: Draws, n: int, ndim: int, side: int) -> Textures:
         (
             draws.log_uniform(n, low=0.3, high=1.0),
             widest * draws.log_uniform(n, low=0.4, high=1.0),
-            draws.log_uniform(n, low=0.6, high=1.6),
-            draws.log_uniform(n, low=0.4, high=1.2),
+            draws.log_uniform(n, low=0.6, high=2.5),
+            draws.log_uniform(n, low=0.5, high=1.4),
         ),
         1,
     )

@@ -10,6 +10,8 @@ from torch import Tensor
 from promptreg.synth.draws import Draws
 from promptreg.synth.mosaics import Seeds, Waves, draw_seeds, draw_waves
 
+GAP = 0.008
+
 
 @dataclass(frozen=True, eq=False)
 class Tissue:
@@ -20,6 +22,7 @@ class Tissue:
         ripples: functions that make the outlines of the glands irregular.
         seeds: middles of the glands.
         radii, lumens: (N, S) radius of each gland, 0 for none, and of its lumen as a share of it.
+        kinds: (N, S) int64, the gland whose look a gland shares.
     """
 
     compartments: Waves
@@ -27,6 +30,7 @@ class Tissue:
     seeds: Seeds
     radii: Tensor
     lumens: Tensor
+    kinds: Tensor
 
     @property
     def parents(self) -> Tensor:
@@ -37,6 +41,15 @@ class Tissue:
         home = self._compartment(self.seeds.centers.mT)
         glands = torch.arange(n_seeds, device=self.radii.device).expand(n, -1) + n_compartments + 1
         return torch.cat((top, home, glands), 1)
+
+    @property
+    def alike(self) -> Tensor:
+        """(N, C + 2 S + 1) int64, the label whose look each label shares."""
+        n, n_seeds = self.radii.shape
+        n_compartments = self.compartments.phases.shape[1] - 1
+        top = torch.arange(n_compartments + 1, device=self.radii.device).expand(n, -1)
+        glands = self.kinds + n_compartments + 1
+        return torch.cat((top, glands, glands + n_seeds), 1)
 
     def jittered(self, draws: Draws) -> Tissue:
         """Return a neighbouring section: the glands moved and of other sizes, in the same compartments."""
@@ -55,11 +68,11 @@ class Tissue:
         """Return the labels (N, P) int64 at places (N, ndim, P) of the scene."""
         n_seeds, n_compartments = self.radii.shape[1], self.compartments.phases.shape[1] - 1
         found = self._compartment(places)
-        which, distance, _ = self.seeds.nearest(places)
+        which, distance, second = self.seeds.nearest(places)
         ratio = distance / self.radii.gather(1, which).clamp_min(1e-6)
         ratio = ratio + 0.1 * self.ripples.heights(places)
         gland = which + n_compartments + 1
-        found = torch.where(ratio < 1, gland, found)
+        found = torch.where((ratio < 1) & (second - distance > 2 * GAP), gland, found)
         return torch.where(ratio < self.lumens.gather(1, which), gland + n_seeds, found)
 
     def _compartment(self, places: Tensor) -> Tensor:
@@ -69,7 +82,7 @@ class Tissue:
 
 def draw_tissue(draws: Draws, n: int, ndim: int, n_seeds: int = 26) -> Tissue:
     """Draw N tissue scenes."""
-    sizes = draws.log_uniform(n, 1, low=0.02, high=0.06)
+    sizes = draws.log_uniform(n, 1, low=0.022, high=0.075)
     radii = sizes * draws.uniform(n, n_seeds, low=0.75, high=1.3) * draws.chance(0.85, n, n_seeds)
     return Tissue(
         draw_waves(draws, n, 4, ndim, low=0.8, high=1.8),
@@ -77,4 +90,5 @@ def draw_tissue(draws: Draws, n: int, ndim: int, n_seeds: int = 26) -> Tissue:
         replace(draw_seeds(draws, n, n_seeds, ndim), boxy=torch.zeros(n, device=draws.device)),
         radii,
         draws.chance(0.7, n, 1) * draws.uniform(n, n_seeds, low=0.4, high=0.75),
+        draws.integers(n, n_seeds, low=0, high=2),
     )

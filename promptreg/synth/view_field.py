@@ -33,7 +33,7 @@ class Frame:
         """Return (N, P) bool, where the first image shows its scene, at its own places (N or 1, ndim, P)."""
         half = places.new_tensor(shape)[:, None] / max(shape) / 2
         relative = places / (2 * half)
-        reach = torch.lerp(relative.abs().amax(1), relative.norm(dim=1), self.roundness[:, None])
+        reach = torch.lerp(relative.abs().amax(1), relative.square().sum(1).sqrt(), self.roundness[:, None])
         return (reach < self.radius[:, None]) | ~self.cropped[:, None]
 
     def second(self, places: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -16,6 +16,7 @@ from promptreg.synth.draws import Draws
 ANGLE, FULL_TURN_SHARE = 30.0, 0.2
 SCALE, WIDE_SCALE, WIDE_SCALE_SHARE = 1.4, 2.0, 0.25
 SHIFT = 0.25
+CLOSE_UP_SHARE = 0.25
 ELASTIC = ((0.04, 0.6, 1.4), (0.02, 1.5, 3.0))
 STEEPEST = 0.7
 
@@ -73,9 +74,11 @@ def draw_warp(draws: Draws, n: int, ndim: int) -> Warp:
 
 
 def draw_view(draws: Draws, n: int, ndim: int) -> Warp:
-    """Draw N maps from a first image to its scene: milder, since scenes are drawn about the middle."""
+    """Draw N maps from a first image to its scene: milder, or a close-up of the middle."""
     angle = math.radians(15) * draws.normal(n)
     scale = draws.log_uniform(n, low=0.85, high=1.35)
+    near = draws.log_uniform(n, low=1.4, high=2.4)
+    scale = torch.where(draws.chance(CLOSE_UP_SHARE, n), near, scale)
     stretch = torch.diag_embed(draws.log_uniform(n, ndim, low=0.87, high=1.15))
     matrix = draws.rotations(angle, ndim) @ stretch / scale[:, None, None]
     return Warp(matrix, draws.uniform(n, ndim, low=-0.1, high=0.1), *draw_waves(draws, n, ndim))
