@@ -195,7 +195,7 @@ def _add_parts(table: _Table, organ: int, n_parts: int, present: Tensor, form: d
 
 def _organ_sizes(draws: Draws, n: int) -> Tensor:
     """Return (N, O) mean semi-axes in units of the body: two large organs, the others from small to large."""
-    large = draws.uniform(n, 2, low=0.22, high=0.52)
+    large = draws.uniform(n, 2, low=0.2, high=0.62)
     return torch.cat((large, draws.log_uniform(n, len(N_PARTS) - 2, low=0.1, high=0.4)), 1)
 
 

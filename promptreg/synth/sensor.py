@@ -24,7 +24,8 @@ class Sensor:
         bias_waves: (N, ndim) angular frequency of the bias field and `bias_phase` (N,).
         bias: (N,) strength of the bias field.
         coarseness: (N, ndim) cells of the image for each cell that was measured along an axis, 1 or more.
-        noise, speckle: (N,) standard deviation of additive and of multiplicative noise.
+        noise, speckle: (N,) standard deviation of additive noise of grey and of multiplicative noise; a
+            channel in colour has a third of the former.
         rician: (N,) bool, whether the noise is that of a magnitude.
     """
 
@@ -46,8 +47,9 @@ class Sensor:
         wave = (self.bias_waves[:, None] @ places + self.bias_phase[:, None, None]).sin()
         image = image * (1 + self.bias[each] * wave.reshape(n, 1, *shape))
         image = image * (1 + self.speckle[each] * draws.normal(n, n_channels, *shape))
-        first = image + self.noise[each] * draws.normal(n, n_channels, *shape)
-        second = self.noise[each] * draws.normal(n, n_channels, *shape)
+        noise = self.noise[each] / n_channels
+        first = image + noise * draws.normal(n, n_channels, *shape)
+        second = noise * draws.normal(n, n_channels, *shape)
         image = torch.where(self.rician[each], (first.square() + second.square()).sqrt(), first)
         for axis in range(len(shape)):
             image = _coarse(image, self.coarseness[:, axis], axis + 2)
@@ -67,8 +69,8 @@ def draw_sensor(draws: Draws, n: int, shape: tuple[int, ...]) -> Sensor:
         bias_phase=2 * math.pi * draws.uniform(n),
         bias=draws.chance(0.6, n) * draws.uniform(n, high=0.35),
         coarseness=coarseness,
-        noise=noisy * draws.log_uniform(n, low=0.005, high=0.06),
-        speckle=speckled * draws.uniform(n, low=0.03, high=0.2),
+        noise=noisy * draws.log_uniform(n, low=0.004, high=0.05),
+        speckle=speckled * draws.uniform(n, low=0.03, high=0.12),
         rician=draws.chance(0.4, n),
     )
 
