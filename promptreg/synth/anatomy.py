@@ -14,6 +14,7 @@ from promptreg.synth.objects import Objects
 N_PARTS = (6, 6, 3, 3, 3, 2, 2)
 N_LOOSE = 4
 N_BUMPS = 3
+LOOSE_SIZE = 0.1
 RING_SHARE, TWIN_SHARE, BODY_SHARE = 0.45, 0.6, 0.85
 
 
@@ -21,8 +22,8 @@ def draw_anatomy(draws: Draws, n: int, ndim: int) -> Objects:
     """Draw N anatomy scenes; the body fills most of the scene, which is one unit wide."""
     table = _Table(draws, n, ndim)
     inner = _add_body(table)
-    centers = _spread(draws, n, len(N_PARTS) + N_LOOSE, ndim)
     sizes = _organ_sizes(draws, n)
+    centers = _spread(draws, sizes, ndim)
     for organ, n_parts in enumerate(N_PARTS):
         if organ == 1:
             centers[:, 1] = torch.where(table.twins[:, None], centers[:, 0] * table.mirror, centers[:, 1])
@@ -194,9 +195,10 @@ def _add_parts(table: _Table, organ: int, n_parts: int, present: Tensor, form: d
 
 
 def _organ_sizes(draws: Draws, n: int) -> Tensor:
-    """Return (N, O) mean semi-axes in units of the body: two large organs, the others from small to large."""
+    """Return (N, O) mean semi-axes in units of the body, of large organs, small ones and loose objects."""
     large = draws.uniform(n, 2, low=0.2, high=0.62)
-    return torch.cat((large, draws.log_uniform(n, len(N_PARTS) - 2, low=0.1, high=0.4)), 1)
+    small = draws.log_uniform(n, len(N_PARTS) - 2, low=0.1, high=0.4)
+    return torch.cat((large, small, torch.full((n, N_LOOSE), LOOSE_SIZE, device=draws.device)), 1)
 
 
 def _tube(draws: Draws, n: int, ndim: int) -> Tensor:
@@ -206,17 +208,20 @@ def _tube(draws: Draws, n: int, ndim: int) -> Tensor:
     return thin
 
 
-def _spread(draws: Draws, n: int, n_centers: int, ndim: int, n_tries: int = 12) -> Tensor:
-    """Return (N, n_centers, ndim) places in the unit ball far from one another; the first is to one side."""
-    tries = (
-        draws.directions(n, n_centers, n_tries, ndim) * draws.uniform(n, n_centers, n_tries, 1).sqrt() * 0.85
-    )
-    first = tries[:, :1, 0]
-    aside = draws.uniform(n, 1, low=0.35, high=0.6) * draws.signs(n, 1)
-    first = torch.cat((first[..., :-1] * 0.5, aside[..., None]), -1)
-    chosen = torch.cat((first, first * torch.tensor([1.0] * (ndim - 1) + [-1.0], device=draws.device)), 1)
+def _spread(draws: Draws, sizes: Tensor, ndim: int, n_tries: int = 12) -> Tensor:
+    """Return (N, O, ndim) places in the unit ball that leave room for objects of sizes (N, O).
+
+    The first is to one side, and the second mirrors it.
+    """
+    n, n_centers = sizes.shape
+    tries = draws.directions(n, n_centers, n_tries, ndim)
+    tries = tries * 0.85 * draws.uniform(n, n_centers, n_tries, 1).sqrt()
+    side = (sizes[:, :1] * draws.uniform(n, 1, low=0.9, high=1.3)).clamp(0.3, 0.65) * draws.signs(n, 1)
+    first = torch.cat((tries[:, 0, 0, :-1] * 0.5, side), 1)
+    second = torch.cat((first[:, :-1], -first[:, -1:]), 1)
+    chosen = torch.stack((first, second), 1)
     for center in range(2, n_centers):
-        distance = torch.cdist(tries[:, center], chosen).amin(2)
-        best = distance.argmax(1)[:, None, None].expand(-1, 1, ndim)
+        room = torch.cdist(tries[:, center], chosen) - sizes[:, None, :center]
+        best = room.amin(2).argmax(1)[:, None, None].expand(-1, 1, ndim)
         chosen = torch.cat((chosen, tries[:, center].gather(1, best)), 1)
     return chosen

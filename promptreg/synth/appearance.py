@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from promptreg.synth.draws import Draws
+from promptreg.synth.regions import MAX_DEPTH
 from promptreg.synth.scenes import COLOUR_SHARES, STAIN_SHARES, Scenes
 from promptreg.synth.textures import FAMILIES
 
@@ -29,7 +30,7 @@ class Look:
         gains: (N, 3) how much of the texture each channel shows.
         coloured, stained, inverted: (N,) bool.
         gamma: (N,) exponent of the tone curve.
-        window: (N, 2) the tones that are shown black and white.
+        window: (N, 2) the tones that are shown black and white, for grey images in units of their range.
     """
 
     tones: Tensor
@@ -94,17 +95,15 @@ def _tones(draws: Draws, parents: Tensor) -> Tensor:
     steps = (contrast * draws.signs(n, n_labels))[..., None] + hues
     steps[..., 0] -= hues[..., 0]
     background = torch.where(draws.chance(0.6, n, 1), 0.05 * draws.uniform(n, 1), draws.uniform(n, 1))
-    tones = torch.zeros(n, n_labels, 3, device=draws.device)
-    tones[:, 0] = background
-    top = draws.uniform(n, n_labels, 1, low=0.08, high=0.92) + hues - hues[..., :1]
+    top = _folded(draws.uniform(n, n_labels, 1, low=0.08, high=0.92) + hues - hues[..., :1])
+    hidden = (top[..., :1] - background[:, None]).abs() < CLEAR[0]
     apart = draws.signs(n, n_labels, 1) * draws.uniform(n, n_labels, 1, low=CLEAR[0], high=CLEAR[1])
-    row = torch.arange(n, device=draws.device)
-    for label in range(1, n_labels):
-        parent = parents[:, label]
-        inner = tones[row, parent] + steps[:, label]
-        tones[:, label] = _folded(torch.where((parent > 0)[:, None], inner, top[:, label]))
-        hidden = (parent == 0) & ((tones[:, label, 0] - background[:, 0]).abs() < CLEAR[0])
-        tones[:, label] = torch.where(hidden[:, None], _folded(background + apart[:, label]), tones[:, label])
+    top = torch.where(hidden, _folded(background[:, None] + apart), top)
+    top[:, 0] = background
+    above = parents[..., None].expand(-1, -1, 3)
+    tones = top
+    for _ in range(MAX_DEPTH):
+        tones = torch.where(above > 0, _folded(tones.gather(1, above) + steps), top)
     return tones
 
 
@@ -156,10 +155,16 @@ def painted(labels: Tensor, look: Look, textures: list[Tensor]) -> Tensor:
 
 
 def developed(channels: Tensor, look: Look) -> Tensor:
-    """Return images (N, C, P) in [0, 1] after staining, windowing, gamma and inversion."""
+    """Return images (N, C, P) in [0, 1] after staining, windowing, gamma and inversion.
+
+    The window of a grey image is in units of its own range, as such images are shown; that of one in
+    colour is absolute.
+    """
     each = (slice(None), None, None)
     image = torch.where(look.stained[each], channels.clamp_min(0).neg().exp(), channels)
-    black, white = look.window.unbind(1)
+    low = torch.where(look.coloured, 0, image.amin((1, 2)))
+    span = torch.where(look.coloured, 1, image.amax((1, 2)) - low).clamp_min(0.05)
+    black, white = low + span * look.window[:, 0], low + span * look.window[:, 1]
     image = ((image - black[each]) / (white - black)[each]).clamp(0, 1)
     image = image.clamp_min(1e-6) ** look.gamma[each]
     return torch.where(look.inverted[each], 1 - image, image)

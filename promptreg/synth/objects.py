@@ -9,6 +9,9 @@ from torch import Tensor
 
 from promptreg.synth.draws import Draws
 
+# One object in one scene is too little work for an accelerator, and all at once are too much for a cache.
+CELLS_AT_ONCE = (2**17, 2**25)
+
 
 @dataclass(frozen=True, eq=False)
 class Objects:
@@ -67,16 +70,18 @@ class Objects:
 
     def labels(self, places: Tensor) -> Tensor:
         """Return the labels (N, P) int64 at places (N, ndim, P) of the scene."""
-        centers, inverses = self._world_frames()
-        n, n_objects = self.present.shape
-        found = torch.zeros(n, places.shape[2], dtype=torch.long, device=places.device)
-        covers = torch.ones(n, n_objects + 1, places.shape[2], dtype=torch.bool, device=places.device)
+        (n, n_objects), n_places = self.present.shape, places.shape[2]
+        covers = torch.zeros(n, n_objects + 1, n_places, dtype=torch.bool, device=places.device)
+        covers[:, 0] = True
+        rows, objects = self.present.nonzero().unbind(1)
+        frames = self._world_frames()
+        at_once = max(1, CELLS_AT_ONCE[places.device.type != "cpu"] // n_places)
+        for row, k in zip(rows.split(at_once), objects.split(at_once), strict=True):
+            covers[row, k + 1] = self._inside(row, k, places[row], *(one[row, k] for one in frames))
+        every, found = torch.arange(n, device=places.device), covers[:, 0].long() - 1
         for k in range(n_objects):
-            rows = self.present[:, k].nonzero()[:, 0]
-            inside = self._inside(k, rows, places[rows], centers[rows, k], inverses[rows, k])
-            inside &= covers[rows, self.containers[rows, k] + 1]
-            covers[rows, k + 1] = inside
-            found[rows] = torch.where(inside, k + 1, found[rows])
+            inside = covers[:, k + 1].logical_and_(covers[every, self.containers[:, k] + 1])
+            found.masked_fill_(inside, k + 1)
         return found
 
     def _world_frames(self) -> tuple[Tensor, Tensor]:
@@ -92,8 +97,8 @@ class Objects:
             axes[:, k + 1] = outer @ self.matrices[:, k]
         return centers[:, 1:], torch.linalg.inv(axes[:, 1:])
 
-    def _inside(self, k: int, rows: Tensor, places: Tensor, centers: Tensor, inverses: Tensor) -> Tensor:
-        """Return (R, P) bool, the places (R, ndim, P) inside object k of scenes `rows`."""
+    def _inside(self, rows: Tensor, k: Tensor, places: Tensor, centers: Tensor, inverses: Tensor) -> Tensor:
+        """Return (R, P) bool, the places (R, ndim, P) inside objects `k` (R,) of scenes `rows` (R,)."""
         shift = -(inverses @ centers[:, :, None])
         waves = self.bump_waves[rows, k] @ inverses
         constants = self.bump_waves[rows, k] @ shift + self.bump_phases[rows, k, :, None]

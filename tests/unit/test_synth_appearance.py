@@ -69,10 +69,11 @@ def test_developing_stretches_the_window_bends_the_middle_and_inverts():
     look = replace(
         look, stained=never, inverted=never, window=torch.tensor([[0.2, 0.7]]), gamma=torch.tensor([2.0])
     )
-    image = developed(torch.tensor([[[0.1, 0.2, 0.45, 0.7, 0.9]]]), look)
+    tones = torch.tensor([[[0.0, 0.2, 0.45, 0.7, 1.0]]])
+    image = developed(tones, replace(look, coloured=~never))
     assert torch.allclose(image, torch.tensor([[[0, 0, 0.25, 1, 1]]]), atol=1e-3)
-    negative = developed(torch.tensor([[[0.2, 0.45]]]), replace(look, inverted=torch.tensor([True])))
-    assert torch.allclose(negative, torch.tensor([[[1, 0.75]]]), atol=1e-3)
+    grey = replace(look, coloured=never, inverted=~never)
+    assert torch.allclose(developed(tones / 2 + 0.3, grey), 1 - image, atol=1e-3)
 
 
 def test_a_stain_without_density_is_a_white_slide():
