@@ -86,9 +86,9 @@ class _Table:
             "present": draws.chance(1.0, n),
             "boxiness": draws.chance(0.15, n) * draws.uniform(n),
             "bends": torch.zeros(n, device=draws.device),
-            **self.bumps(0.12),
         }
-        self.slots.append({**plain, "offset": offset, "matrix": matrix, **given})
+        form = {} if "bump_sizes" in given else self.bumps(0.12)
+        self.slots.append({**plain, **form, "offset": offset, "matrix": matrix, **given})
         return len(self.slots) - 1
 
     def share_look(self, slot: int, other: int, where: Tensor) -> None:

@@ -17,7 +17,7 @@ class Draws:
 
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
         """Return float32 values of equal density between `low` and `high`."""
-        return low + (high - low) * torch.rand(shape, generator=self.generator, device=self.device)
+        return torch.empty(shape, device=self.device).uniform_(low, high, generator=self.generator)
 
     def log_uniform(self, *shape: int, low: float, high: float) -> Tensor:
         """Return float32 values whose logarithms have equal density."""

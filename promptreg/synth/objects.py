@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from promptreg.synth.draws import Draws
+from promptreg.synth.regions import MAX_DEPTH
 
 # One object in one scene is too little work for an accelerator, and all at once are too much for a cache.
 CELLS_AT_ONCE = (2**17, 2**25)
@@ -86,16 +87,15 @@ class Objects:
 
     def _world_frames(self) -> tuple[Tensor, Tensor]:
         """Return the centres (N, K, ndim) and the maps (N, K, ndim, ndim) from the scene to own frames."""
-        n, n_objects, ndim = self.offsets.shape
-        row = torch.arange(n, device=self.offsets.device)
-        centers = self.offsets.new_zeros(n, n_objects + 1, ndim)
-        axes = torch.eye(ndim, device=self.offsets.device).repeat(n, n_objects + 1, 1, 1)
-        for k in range(n_objects):
-            frame = self.frames[:, k] + 1
-            outer = axes[row, frame]
-            centers[:, k + 1] = centers[row, frame] + (outer @ self.offsets[:, k, :, None])[..., 0]
-            axes[:, k + 1] = outer @ self.matrices[:, k]
-        return centers[:, 1:], torch.linalg.inv(axes[:, 1:])
+        frames, row = self.frames + 1, torch.arange(len(self.frames), device=self.frames.device)[:, None]
+        ndim = self.offsets.shape[2]
+        maps = torch.zeros(*self.frames.shape, ndim + 1, ndim + 1, device=self.frames.device)
+        maps[..., :-1, :-1], maps[..., :-1, -1], maps[..., -1, -1] = self.matrices, self.offsets, 1
+        scene = torch.eye(ndim + 1, device=maps.device).repeat(len(maps), 1, 1, 1)
+        world = maps
+        for _ in range(MAX_DEPTH):
+            world = torch.cat((scene, world), 1)[row, frames] @ maps
+        return world[..., :-1, -1], torch.linalg.inv(world[..., :-1, :-1])
 
     def _inside(self, rows: Tensor, k: Tensor, places: Tensor, centers: Tensor, inverses: Tensor) -> Tensor:
         """Return (R, P) bool, the places (R, ndim, P) inside objects `k` (R,) of scenes `rows` (R,)."""
