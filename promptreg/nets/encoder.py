@@ -72,7 +72,7 @@ class Encoder(nn.Module):
         self.laterals = nn.ModuleList(nn.Conv2d(width, n, 1) for width in widths[1:])
         self.merge8, self.merge4 = Context(n), Pointwise(n)
         self.to_tokens = nn.Sequential(norm(n), nn.Conv2d(n, sizes.decoder, 1))
-        self.to_embedding = nn.Sequential(norm(n), nn.Conv2d(n, n, 1))
+        self.to_embedding = nn.Sequential(nn.GroupNorm(n, n), nn.Conv2d(n, n, 1, bias=False))
         self.to_skip4 = nn.Sequential(norm(n), nn.Conv2d(n, sizes.fine[1], 1))
         self.to_skip2 = nn.Sequential(norm(widths[0]), convolution(widths[0], sizes.fine[0]))
 

@@ -19,6 +19,14 @@ def convolution(n_in: int, n_out: int, size: int = 3, *, groups: int = 1) -> nn.
     return nn.Conv2d(n_in, n_out, size, padding=size // 2, padding_mode="replicate", groups=groups)
 
 
+def silent(layer: nn.Conv2d) -> nn.Conv2d:
+    """Let a branch beside an identity begin with nothing: deep random branches would drown what they join."""
+    nn.init.zeros_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
 def norm(n_channels: int) -> nn.GroupNorm:
     """Build a group normalization."""
     return nn.GroupNorm(max(1, n_channels // CHANNELS_PER_GROUP), n_channels)
@@ -30,7 +38,7 @@ class Residual(nn.Module):
     def __init__(self, n_channels: int) -> None:
         super().__init__()
         self.norm1, self.conv1 = norm(n_channels), convolution(n_channels, n_channels)
-        self.norm2, self.conv2 = norm(n_channels), convolution(n_channels, n_channels)
+        self.norm2, self.conv2 = norm(n_channels), silent(convolution(n_channels, n_channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to the same shape."""
@@ -45,7 +53,7 @@ class Pointwise(nn.Module):
         super().__init__()
         self.norm = norm(n_channels)
         self.widen = nn.Conv2d(n_channels, 2 * n_channels, 1)
-        self.narrow = nn.Conv2d(2 * n_channels, n_channels, 1)
+        self.narrow = silent(nn.Conv2d(2 * n_channels, n_channels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to the same shape."""
@@ -57,7 +65,7 @@ class Context(nn.Module):
 
     def __init__(self, n_channels: int) -> None:
         super().__init__()
-        self.depthwise = convolution(n_channels, n_channels, 7, groups=n_channels)
+        self.depthwise = silent(convolution(n_channels, n_channels, 7, groups=n_channels))
         self.mix = Pointwise(n_channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -73,7 +81,7 @@ class RotaryAttention(nn.Module):
         self.n_heads = n_heads
         self.norm = norm(n_channels)
         self.to_qkv = nn.Conv2d(n_channels, 3 * n_channels, 1)
-        self.out = nn.Conv2d(n_channels, n_channels, 1)
+        self.out = silent(nn.Conv2d(n_channels, n_channels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to the same shape."""

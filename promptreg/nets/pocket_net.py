@@ -9,7 +9,7 @@ from promptreg.nets.decoder import Decoder
 from promptreg.nets.encoder import Architecture, Encoded, Encoder
 from promptreg.nets.prompts import PromptEncoder
 
-SIDES = 16
+MULTIPLE = 16
 """Sides of an input are multiples of this."""
 
 

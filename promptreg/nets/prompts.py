@@ -119,7 +119,7 @@ def click_maps(encoded: Encoded, looks: Tensor, points: Tensor, labels: Tensor) 
 
 def similarity(maps: Tensor, looks: Tensor) -> Tensor:
     """Cosine of every cell of (B, C, H, W) with every vector of (B, K, P, C): (B, K, P, H, W)."""
-    unit = nn.functional.normalize(maps.float(), dim=1)
+    unit = nn.functional.normalize(maps.to(looks), dim=1)
     return torch.einsum("bkpc,bchw->bkphw", nn.functional.normalize(looks, dim=-1), unit)
 
 

@@ -47,7 +47,7 @@ class TrainPocket(Section):
     balanced_until: Fraction = Field(
         0.3, description="share of the budget in which the weight of the balanced cross-entropy falls to 0.3"
     )
-    learning_rate: float = Field(1.2e-3, gt=0, description="highest learning rate")
+    learning_rate: float = Field(1e-3, gt=0, description="highest learning rate")
     warm_up: int = Field(200, ge=0, description="steps in which the learning rate rises")
     weight_decay: float = Field(0.02, ge=0, description="weight decay of AdamW")
     clip: float = Field(1.0, gt=0, description="largest norm of a step's gradient")
@@ -70,14 +70,14 @@ class TrainPocket(Section):
 
 PRESETS: dict[str, TrainPocket] = {
     "smoke": TrainPocket(steps=500, side=96, late_share=0.0, validate_every=100),
-    "cpu": TrainPocket(minutes=80),
+    "cpu": TrainPocket(minutes=80, side=112, late_side=160, late_share=0.25),
     "gpu": TrainPocket(
         steps=48_000,
         n_pairs=32,
+        side=128,
         late_side=256,
         late_pairs=16,
         n_regions=6,
-        learning_rate=1e-3,
         warm_up=1000,
         compiled=True,
         validate_every=1000,

@@ -15,7 +15,7 @@ from promptreg.nets.pocket_net import PocketNet, seeded
 from promptreg.seeds import derive_seed
 from promptreg.training.config import TrainPocket
 
-FIRST_SCALE = 10.0
+FIRST_SCALE = 12.0
 
 
 class Trained(nn.Module):
