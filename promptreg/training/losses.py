@@ -21,7 +21,7 @@ def mask_loss(logits: Tensor, truth: Tensor, *, balanced: float) -> Tensor:
     focal = (miss.square() * bce).mean((-2, -1))
     area = truth.sum((-2, -1))
     inside = (bce * truth).sum((-2, -1)) / area.clamp_min(1)
-    outside = (bce * (1 - truth)).sum((-2, -1)) / (truth[0].numel() / len(truth[0]) - area).clamp_min(1)
+    outside = (bce * (1 - truth)).sum((-2, -1)) / (1 - truth).sum((-2, -1)).clamp_min(1)
     overlap = (probability * truth).sum((-2, -1))
     dice = 1 - (2 * overlap + 1) / (probability.sum((-2, -1)) + area + 1)
     return 2 * focal + balanced * (inside + outside) / 2 + dice
