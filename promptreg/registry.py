@@ -44,6 +44,13 @@ MODELS = _table(
         "multi-scale context features; geodesic and graph-smoothed colour-model masks; no weights",
     ),
     Entry(
+        "pocket",
+        "promptreg.models.pocket:Pocket",
+        "the package's own small network for click masks and matching features; slice-wise on volumes",
+        supervision="pretrained elsewhere",
+        trained_on="synthetic images alone",
+    ),
+    Entry(
         "sam_vit_b",
         "promptreg.models.sam:SamVitB",
         "Segment Anything, ViT-B; slice-wise on volumes",

@@ -12,7 +12,7 @@ ROOT = Path(promptreg.__file__).parent
 FAMILIES = ("models", "datasets", "baselines")
 LAYERS = (
     ("types", "config", "registry", "provenance", "seeds", "atomic", "checkpoints", "device", "labelmaps"),
-    ("geometry", "settings", "manual", "synth"),
+    ("geometry", "settings", "manual", "synth", "nets"),
     ("niftiheader", "fileformats", "pointfiles", "imageio", *FAMILIES),
     (
         *("body", "prompts", "views", "prealign", "prototype", "alignment", "starts", "affine_prior"),
@@ -24,7 +24,7 @@ LAYERS = (
         *("store", "records", "metrics", "stats", "consistency", "tables", "table_formats"),
         *("report", "report_page", "figures"),
     ),
-    ("stages", "onepair", "naming", "shards", "plan", "rulegraph", "runguard"),
+    ("stages", "training", "onepair", "naming", "shards", "plan", "rulegraph", "runguard"),
     ("cli",),
 )
 SCIENCE = LAYERS[3]

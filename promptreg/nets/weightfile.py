@@ -57,7 +57,8 @@ def read_weights(path: Path) -> PocketNet:
     about = read_about(path)
     if "architecture" not in about:
         raise ValueError(f"{path} states no architecture; it was not written by this package")
-    sizes = {name: tuple(n) if isinstance(n, list) else n for name, n in about["architecture"].items()}
+    stated: dict[str, Any] = about["architecture"]
+    sizes: dict[str, Any] = {name: tuple(n) if isinstance(n, list) else n for name, n in stated.items()}
     with torch.device("meta"):
         net = PocketNet(Architecture(**sizes))
     with safe_open(path, framework="pt") as file:

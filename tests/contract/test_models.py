@@ -1,4 +1,4 @@
-"""One suite over every promptable model: the registered ones whose weights are here, and two for tests."""
+"""One suite over every promptable model: the registered ones whose weights are here, and some for tests."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from small_pocket import small_pocket
 from small_sam import small_sam
 from toy_model import ToyModel
 
 from promptreg import checkpoints, registry
 from promptreg.geometry import index_to_world, resample, visibility, world_to_index
+from promptreg.models.pocket import WEIGHTS, PlanarPocket
 from promptreg.models.sam import SegmentAnything
 from promptreg.models.slicewise import Slicewise
 from promptreg.types import Grid, Image
@@ -43,7 +45,7 @@ class Case:
 CASES = [
     *(Case(entry.name, ndim) for entry in registry.MODELS.values() for ndim in entry.dims),
     *(Case(name, ndim) for name in ("toy", "toy_stride_2") for ndim in (2, 3)),
-    *(Case("small_sam", ndim, segments=False) for ndim in (2, 3)),
+    *(Case(name, ndim, segments=False) for name in ("small_sam", "small_pocket") for ndim in (2, 3)),
 ]
 
 
@@ -51,6 +53,8 @@ CASES = [
 def build(name, ndim):
     if name == "small_sam":
         return Slicewise(SegmentAnything(small_sam()))
+    if name == "small_pocket":
+        return Slicewise(PlanarPocket(small_pocket(), side=96))
     if name.startswith("toy"):
         return ToyModel(ndim, stride=2 if name.endswith("2") else 1)
     return registry.find("model", name).load()()
@@ -64,6 +68,8 @@ def case(request):
         present, reason = checkpoints.status(checkpoint)
         if not present:
             pytest.skip(reason)
+    if name == "pocket" and not WEIGHTS.is_file():
+        pytest.skip("the package has no weights of pocket")
     return request.param
 
 
