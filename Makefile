@@ -4,7 +4,7 @@ CORES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all bench lint generate clean
+.PHONY: demo test test-all bench train lint generate clean
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -24,6 +24,9 @@ test-all: $(VENV)/installed ## every test that this machine can run
 
 bench: $(VENV)/installed ## measurements against named peers
 	$(BIN)/python -m pytest -m bench -s tests/bench
+
+train: $(VENV)/installed ## train the model `pocket` on one core; PRESET=gpu on an accelerator
+	$(BIN)/promptreg train --preset $(or $(PRESET),cpu) --out $(or $(OUT),results/pocket) --resume
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -157,6 +157,39 @@ def apply(
     typer.echo(f"wrote {out}")
 
 
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option(help="folder for checkpoint, log and weights; created")],
+    preset: Annotated[str, typer.Option(help="settings to start from: cpu, gpu or smoke")] = "cpu",
+    config: Annotated[Path | None, typer.Option(help="YAML with all settings, instead of a preset")] = None,
+    minutes: Annotated[float | None, typer.Option(help="budget of wall time, instead of the set one")] = None,
+    resume: Annotated[bool, typer.Option(help="go on from the checkpoint in the folder")] = False,
+    threads: Annotated[int, typer.Option(help="CPU threads")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
+) -> None:
+    """Train the promptable model `pocket` on synthetic images and export its weights."""
+    import torch
+
+    from promptreg.device import choose_device
+    from promptreg.training.export import finish
+    from promptreg.training.loop import train as run
+    from promptreg.training.settings import settings
+
+    torch.set_num_threads(threads)
+    run(settings(preset, config, minutes), out, device=choose_device(device), resume=resume)
+    typer.echo(f"wrote {finish(out)}")
+
+
+@app.command("export")
+def export_weights(
+    out: Annotated[Path, typer.Argument(help="folder of a training run, finished or not")],
+) -> None:
+    """Write weights and curves of a training run from its last checkpoint."""
+    from promptreg.training.export import finish
+
+    typer.echo(f"wrote {finish(out)}")
+
+
 @app.command("config")
 def write_config(
     check: Annotated[bool, typer.Option(help="only say whether the generated files are up to date")] = False,

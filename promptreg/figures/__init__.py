@@ -4,6 +4,7 @@ No function here reads a file, opens a window or computes a statistic; `encode` 
 that are the same at every run.
 """
 
+from promptreg.figures.curves import training_curves
 from promptreg.figures.distributions import metric_distributions, stage_times
 from promptreg.figures.methods import methods_side_by_side
 from promptreg.figures.overlays import before_and_after
@@ -20,5 +21,6 @@ __all__ = [
     "prompts_and_rois",
     "rule_graph",
     "stage_times",
+    "training_curves",
     "uncertainty_maps",
 ]

@@ -5,16 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor
 
 from promptreg.atomic import replacing
+from promptreg.figures import encode, training_curves
 from promptreg.nets.pocket_net import PocketNet
 from promptreg.nets.weightfile import read_weights, write_record, write_weights
 from promptreg.provenance import code_digest, versions
 from promptreg.seeds import derive_seed
 from promptreg.synth import synth_pairs
 from promptreg.training.config import TrainPocket
+from promptreg.training.loop import CHECKPOINT, LOG
 from promptreg.training.state import State, load
 
 TOLERANCE = 0.02
@@ -32,6 +35,15 @@ def export(checkpoint: Path, weights: Path) -> dict[str, Any]:
         write_weights(state.average, temporary, _about(state, config))
         verify(read_weights(temporary), state.average)
     return write_record(weights)
+
+
+def finish(folder: Path) -> Path:
+    """Write the weights and the curves of the run in a folder; returns the file of weights."""
+    weights = folder / "pocket.safetensors"
+    export(folder / CHECKPOINT, weights)
+    with replacing(folder / "curves.png") as temporary:
+        temporary.write_bytes(encode(training_curves(pd.read_csv(folder / LOG)), "png"))
+    return weights
 
 
 def stated_config(checkpoint: Path) -> TrainPocket:

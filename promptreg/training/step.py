@@ -58,13 +58,11 @@ def contrastive(encoded: Encoded, batch: Batch, log_scale: Tensor) -> dict[str, 
     embedding = encoded.embedding.float()
     protos = prototypes(embedding, batch.shares)
     other, shares = partners(embedding), partners(batch.shares)
-    halves = zip(
-        *(x.chunk(2) for x in (protos, partners(protos), shares, batch.valid)),
-        strict=True,
-    )
+    halves = zip(*(x.chunk(2) for x in (protos, partners(protos), shares, batch.valid)), strict=True)
+    told_apart = [region_loss(one, its, where, valid, scale) for one, its, where, valid in halves]
     return {
         "peak": peak_loss(protos, other, shares, batch.valid, scale),
-        "region": torch.stack([region_loss(*half, scale) for half in halves]).mean(),
+        "region": torch.stack(told_apart).mean(),
         "point": point_loss(embedding, other, batch.points, batch.targets, batch.matched, scale),
     }
 

@@ -1,0 +1,38 @@
+"""How a training run went."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from promptreg.figures.style import LOOK, PAGE_WIDTH, color_of
+
+LOSSES = ("mask", "iou", "peak", "region", "point")
+MEASURES = {
+    "one_click": "IoU, one click",
+    "best_of_3": "IoU, best of three",
+    "several": "IoU, several clicks",
+    "proto_hit": "hits of regions",
+    "point_hit": "hits of points",
+}
+
+
+@mpl.rc_context(LOOK)
+def training_curves(log: pd.DataFrame, *, palette: str = "colorblind") -> Figure:
+    """Draw the losses, and the measures on the fixed validation set, against the images seen.
+
+    `log` has the columns of the log that training writes, one row every few steps.
+    """
+    figure = Figure(figsize=(PAGE_WIDTH, 0.4 * PAGE_WIDTH), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for ax, names in ((left, dict(zip(LOSSES, LOSSES, strict=True))), (right, MEASURES)):
+        hues = color_of(list(names), palette)
+        for name, title in names.items():
+            shown = log[["n_images", name]].dropna()
+            ax.plot(shown["n_images"], shown[name], color=hues[name], label=title)
+        ax.set_xlabel("images seen")
+        ax.legend()
+    left.set(yscale="log", ylabel="loss")
+    right.set(ylim=(0, 1), ylabel="validation")
+    return figure
