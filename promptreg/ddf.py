@@ -82,7 +82,7 @@ def fit_ddf(rois: RoiPairs, pair: Pair, config: Fit, *, initial: np.ndarray | No
     )
     with _timed(seconds, "start"):
         candidates = start_candidates(rois, pair.prealignment, kind=config.start, initial=initial)
-        start_kind, start = best_start(rois, candidates, grids[min(1, len(grids) - 1)])
+        start_kind, start = best_start(rois, candidates, pair.prealignment)
     family, coefficients, history = _deform(rois, pair, config, grids=grids, start=start, seconds=seconds)
     with _timed(seconds, "finish"):
         voxel, ddf, folds = _unfolded(family, coefficients, pair.fixed.grid, start)

@@ -1,18 +1,18 @@
 """Closed-form starts of the fit: affine maps between the centroids of corresponding regions.
 
 Every map is a homogeneous world map, fixed to moving, the pre-alignment included. A ridge pulls the
-linear part towards the pre-alignment's, so that few or badly spread regions give no wild map.
+linear part towards the pre-alignment's, so that few or badly spread regions give no wild map. The map
+that best predicts regions it has not seen is the start: the richest one always explains its own best.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
 
-from promptreg.fit_levels import mask_layers
-from promptreg.fit_losses import soft_dice_loss
 from promptreg.geometry import world_coordinates
 from promptreg.types import Grid, RoiPairs
 
@@ -21,8 +21,8 @@ CENTROID_SIGMA = 0.03
 LINEAR_SIGMA = 0.3
 """Expected deviation of the linear part's entries from the pre-alignment's."""
 REWEIGHTINGS = 10
-
-Solver = Callable[[np.ndarray, np.ndarray, np.ndarray, float], np.ndarray]
+FORMS = ("translation", "similarity", "affine")
+"""Closed forms, simplest first."""
 
 
 def centroids(masks: Tensor, grid: Grid) -> np.ndarray:
@@ -43,19 +43,9 @@ def start_candidates(
     `kind` is the richest closed form allowed: "none", "translation" or "affine". A similarity asks for
     two regions and an affine map for ndim + 1; maps that fold or stretch threefold are left out.
     """
-    ndim = rois.fixed_grid.ndim
+    regions = _Centroids.of(rois, prealignment)
     starts = {"prealignment": np.asarray(prealignment, float)}
-    used = rois.weights > 0
-    source = centroids(rois.fixed[used], rois.fixed_grid) @ prealignment[:-1, :-1].T + prealignment[:-1, -1]
-    target = centroids(rois.moving[used], rois.moving_grid)
-    weights = rois.weights[used].double().cpu().numpy()
-    length = float(rois.fixed_grid.extent.max())
-    if kind != "none" and len(weights):
-        starts["translation"] = _translation(source, target, weights) @ prealignment
-    if kind == "affine" and len(weights) >= 2:
-        starts["similarity"] = _robust(_similarity, source, target, weights, length) @ prealignment
-    if kind == "affine" and len(weights) > ndim:
-        starts["affine"] = _robust(_affine, source, target, weights, length) @ prealignment
+    starts |= {name: solve(regions) @ prealignment for name, solve in _solvers(regions, kind).items()}
     if initial is not None:
         starts["initial"] = np.asarray(initial, float)
     return {
@@ -65,15 +55,76 @@ def start_candidates(
     }
 
 
-def best_start(rois: RoiPairs, candidates: Mapping[str, np.ndarray], grid: Grid) -> tuple[str, np.ndarray]:
-    """Return the name and map with the highest weighted mean soft Dice on `grid`; the first of equals."""
-    if not bool(rois.weights.sum() > 0):
+def best_start(
+    rois: RoiPairs, candidates: Mapping[str, np.ndarray], prealignment: np.ndarray
+) -> tuple[str, np.ndarray]:
+    """Return the name and map that best predict where regions lie that they were not made from.
+
+    A closed form is made again without each region in turn and must foretell its centroid; the
+    pre-alignment and `initial` know none of them. The mean error counts, each capped at three
+    `CENTROID_SIGMA`; the first of equals wins, and a form that two regions determine exactly needs a third.
+    A single region cannot be left out: its translation counts with an error of one `CENTROID_SIGMA`.
+    """
+    regions = _Centroids.of(rois, prealignment)
+    if not len(regions.weights):
         name = "initial" if "initial" in candidates else next(iter(candidates))
         return name, candidates[name]
-    masks = mask_layers(rois, grid)
-    losses = {name: soft_dice_loss(masks.moved(start), masks.fixed) for name, start in candidates.items()}
-    name = min(losses, key=lambda name: float((rois.weights * losses[name]).sum()))
+    errors = {name: _held_out_error(name, start, regions, prealignment) for name, start in candidates.items()}
+    name = min(errors, key=lambda one: errors[one])
     return name, candidates[name]
+
+
+@dataclass(frozen=True, eq=False)
+class _Centroids:
+    """Centroids of K used regions: fixed ones as pre-aligned (K, ndim), moving ones, their weights (K,)."""
+
+    source: np.ndarray
+    target: np.ndarray
+    weights: np.ndarray
+    length: float
+
+    @classmethod
+    def of(cls, rois: RoiPairs, prealignment: np.ndarray) -> _Centroids:
+        used = rois.weights > 0
+        fixed = centroids(rois.fixed[used], rois.fixed_grid)
+        return cls(
+            fixed @ prealignment[:-1, :-1].T + prealignment[:-1, -1],
+            centroids(rois.moving[used], rois.moving_grid),
+            rois.weights[used].double().cpu().numpy(),
+            float(rois.fixed_grid.extent.max()),
+        )
+
+    def without(self, number: int) -> _Centroids:
+        kept = np.arange(len(self.weights)) != number
+        return _Centroids(self.source[kept], self.target[kept], self.weights[kept], self.length)
+
+    def distances(self, matrix: np.ndarray) -> np.ndarray:
+        """(K,) between the moving centroids and where `matrix` takes the fixed ones."""
+        return np.linalg.norm(self.source @ matrix[:-1, :-1].T + matrix[:-1, -1] - self.target, axis=1)
+
+
+def _solvers(regions: _Centroids, kind: str) -> dict[str, Callable[[_Centroids], np.ndarray]]:
+    """The closed forms that so many regions determine, simplest first."""
+    n, ndim = regions.source.shape
+    forms = zip(FORMS, (_translation, _similarity, _affine), (1, 2, ndim + 1), strict=True)
+    allowed = FORMS[: {"none": 0, "translation": 1, "affine": 3}[kind]]
+    return {name: solve for name, solve, least in forms if name in allowed and n >= least}
+
+
+def _held_out_error(name: str, start: np.ndarray, regions: _Centroids, prealignment: np.ndarray) -> float:
+    """Weighted mean error of a start on regions that it has not seen; infinite if it needs all of them."""
+    n, sigma = len(regions.weights), CENTROID_SIGMA * regions.length
+    errors = regions.distances(start @ np.linalg.inv(prealignment))
+    if name in FORMS and n == 1:
+        errors = np.full(1, sigma)
+    elif name in FORMS:
+        for number in range(n):
+            others = regions.without(number)
+            solve = _solvers(others, "affine").get(name)
+            if solve is None:
+                return np.inf
+            errors[number] = regions.distances(solve(others))[number]
+    return float(np.average(errors.clip(max=3 * sigma), weights=regions.weights))
 
 
 def _is_sane(start: np.ndarray, prealignment: np.ndarray) -> bool:
@@ -89,48 +140,54 @@ def _homogeneous(linear: np.ndarray, source_center: np.ndarray, target_center: n
     return matrix
 
 
-def _translation(source: np.ndarray, target: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _translation(regions: _Centroids) -> np.ndarray:
     """Weighted mean shift; world map (ndim + 1, ndim + 1)."""
-    means = [np.average(points, axis=0, weights=weights) for points in (source, target)]
-    return _homogeneous(np.eye(source.shape[1]), *means)
+    means = [
+        np.average(points, axis=0, weights=regions.weights) for points in (regions.source, regions.target)
+    ]
+    return _homogeneous(np.eye(regions.source.shape[1]), *means)
 
 
-def _moments(
-    source: np.ndarray, target: np.ndarray, weights: np.ndarray, length: float
-) -> tuple[np.ndarray, ...]:
+def _affine(regions: _Centroids) -> np.ndarray:
+    """Ridge regression of the targets on the sources, robustly."""
+
+    def solve(weights: np.ndarray) -> np.ndarray:
+        mean_source, mean_target, cross, own = _moments(regions, weights)
+        return _homogeneous(cross @ np.linalg.inv(own), mean_source, mean_target)
+
+    return _robust(solve, regions)
+
+
+def _similarity(regions: _Centroids) -> np.ndarray:
+    """Umeyama's closed form (IEEE TPAMI 13(4), 1991) on the ridged moments, robustly."""
+
+    def solve(weights: np.ndarray) -> np.ndarray:
+        mean_source, mean_target, cross, own = _moments(regions, weights)
+        u, singular, vt = np.linalg.svd(cross)
+        signs = np.ones(len(singular))
+        signs[-1] = np.sign(np.linalg.det(u @ vt))
+        linear = (singular * signs).sum() / np.trace(own) * (u * signs) @ vt
+        return _homogeneous(linear, mean_source, mean_target)
+
+    return _robust(solve, regions)
+
+
+def _moments(regions: _Centroids, weights: np.ndarray) -> tuple[np.ndarray, ...]:
     """Centres, target-source and source covariance, both with the ridge of the prior on the linear part."""
+    source, target = regions.source, regions.target
     mean_source, mean_target = (np.average(points, axis=0, weights=weights) for points in (source, target))
-    ridge = (CENTROID_SIGMA * length / LINEAR_SIGMA) ** 2 / len(weights) * np.eye(source.shape[1])
+    ridge = (CENTROID_SIGMA * regions.length / LINEAR_SIGMA) ** 2 / len(weights) * np.eye(source.shape[1])
     share = (weights / weights.sum())[:, None]
     cross = (target - mean_target).T @ (share * (source - mean_source)) + ridge
     own = (source - mean_source).T @ (share * (source - mean_source)) + ridge
     return mean_source, mean_target, cross, own
 
 
-def _affine(source: np.ndarray, target: np.ndarray, weights: np.ndarray, length: float) -> np.ndarray:
-    """Ridge regression of the targets on the sources."""
-    mean_source, mean_target, cross, own = _moments(source, target, weights, length)
-    return _homogeneous(cross @ np.linalg.inv(own), mean_source, mean_target)
-
-
-def _similarity(source: np.ndarray, target: np.ndarray, weights: np.ndarray, length: float) -> np.ndarray:
-    """Umeyama's closed form (IEEE TPAMI 13(4), 1991) on the ridged moments."""
-    mean_source, mean_target, cross, own = _moments(source, target, weights, length)
-    u, singular, vt = np.linalg.svd(cross)
-    signs = np.ones(len(singular))
-    signs[-1] = np.sign(np.linalg.det(u @ vt))
-    linear = (singular * signs).sum() / np.trace(own) * (u * signs) @ vt
-    return _homogeneous(linear, mean_source, mean_target)
-
-
-def _robust(
-    solve: Solver, source: np.ndarray, target: np.ndarray, weights: np.ndarray, length: float
-) -> np.ndarray:
+def _robust(solve: Callable[[np.ndarray], np.ndarray], regions: _Centroids) -> np.ndarray:
     """Iterate `solve` with Geman-McClure weights, so that one wrong pair cannot tilt the map."""
-    scale = CENTROID_SIGMA * length
-    current = weights
+    current = regions.weights
     for _ in range(REWEIGHTINGS):
-        matrix = solve(source, target, current, length)
-        residual = np.linalg.norm(source @ matrix[:-1, :-1].T + matrix[:-1, -1] - target, axis=1)
-        current = weights / (1 + (residual / max(scale, float(np.median(residual)))) ** 2) ** 2
-    return solve(source, target, current, length)
+        residual = regions.distances(solve(current))
+        scale = max(CENTROID_SIGMA * regions.length, float(np.median(residual)))
+        current = regions.weights / (1 + (residual / scale) ** 2) ** 2
+    return solve(current)

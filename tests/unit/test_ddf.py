@@ -176,7 +176,11 @@ def test_flipped_and_transposed_arrays_with_matching_affines_give_the_same_world
     grid = oblique_grid((60, 48), [1.0, 1.5], 0.2, [10.0, 20.0])
     pair = make_pair(grid, grid)
     c = grid.center
-    fixed, moving = balls(grid, [c - 8, c + 9], [8, 7]), balls(grid, [c - 5, c + 8], [9, 6])
+    # Four regions that share a motion: the closed-form start must be turned as well, not the descent alone.
+    off = np.array([9.0, -11])
+    centers, growth = [c - 8, c + 9, c + off, c - off], 1.1
+    fixed = balls(grid, centers, [8, 7, 6, 6])
+    moving = balls(grid, [c + growth * (one - c) + 5 for one in centers], [9, 7, 6, 7])
     settings = Fit(iterations=15, device="cpu")
     straight = fit_ddf(rois_of(moving, fixed, grid, grid), pair, settings)
 

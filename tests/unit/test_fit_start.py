@@ -110,8 +110,46 @@ def test_a_folding_initial_map_is_left_out() -> None:
 def test_the_start_with_the_most_overlap_wins_and_equals_go_to_the_simplest() -> None:
     rois = mapped_rois(2, TRUTHS[2])
     candidates = start_candidates(rois, np.eye(3), kind="none", initial=TRUTHS[2])
-    name, start = best_start(rois, candidates, rois.fixed_grid)
+    name, start = best_start(rois, candidates, np.eye(3))
     assert name == "initial"
     np.testing.assert_array_equal(start, TRUTHS[2])
     same = mapped_rois(2, np.eye(3))
-    assert best_start(same, start_candidates(same, np.eye(3)), same.fixed_grid)[0] == "prealignment"
+    assert best_start(same, start_candidates(same, np.eye(3)), np.eye(3))[0] == "prealignment"
+
+
+def test_a_similarity_through_two_regions_alone_is_not_trusted() -> None:
+    """Two wrong pairs always agree on some similarity, however wild."""
+    grid = GRIDS[2]
+    rois = RoiPairs(
+        balls(grid, np.array([[20.0, 60], [60, 64]]), 6),
+        balls(grid, CENTERS[2][:2], 6),
+        grid,
+        grid,
+        torch.ones(2),
+    )
+    candidates = start_candidates(rois, np.eye(3))
+    assert "similarity" in candidates
+    assert best_start(rois, candidates, np.eye(3))[0] in ("prealignment", "translation")
+
+
+def test_few_noisy_regions_do_not_outvote_a_known_map() -> None:
+    """An affine map through four scattered centroids explains them, but foretells none; the known map does."""
+    rng = np.random.default_rng(5)
+    grid, truth = GRIDS[2], TRUTHS[2]
+    moved = apply_affine(truth, torch.tensor(CENTERS[2])).numpy() + rng.normal(0, 2.5, CENTERS[2].shape)
+    rois = RoiPairs(balls(grid, moved, 8), balls(grid, CENTERS[2], 8), grid, grid, torch.ones(4))
+    name, _ = best_start(rois, start_candidates(rois, np.eye(3), initial=truth), np.eye(3))
+    assert name == "initial"
+
+
+def test_one_region_far_from_where_it_was_expected_moves_the_start() -> None:
+    grid, shift = GRIDS[2], np.eye(3)
+    shift[:2, 2] = 12.0, 9.0
+    rois = RoiPairs(
+        balls(grid, CENTERS[2][:1] + shift[:2, 2], 4),
+        balls(grid, CENTERS[2][:1], 4),
+        grid,
+        grid,
+        torch.ones(1),
+    )
+    assert best_start(rois, start_candidates(rois, np.eye(3)), np.eye(3))[0] == "translation"
