@@ -44,7 +44,7 @@ class PlanarPocket:
     ndim: tuple[int, ...] = (2,)
     differentiable = True
     negative_points = True
-    prompts_per_chunk: ClassVar[int] = 64
+    prompts_per_chunk: ClassVar[int] = 8
     slices_per_chunk: ClassVar[int] = 8
 
     def __init__(self, net: PocketNet, *, name: str = "pocket", side: int = SIDE) -> None:
