@@ -6,6 +6,7 @@ are in `promptreg.table_formats`. Equal input gives equal bytes.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -34,6 +35,8 @@ METRICS = ("dice", "centroid_tre", "landmark_tre")
 SIGNIFICANT = 0.05
 MARK = "*"
 DASH = "–"
+LONGEST_REASON = 80
+"""Characters of a reason that a cell shows; the data and the list of failures keep it whole."""
 
 
 @dataclass(frozen=True)
@@ -182,12 +185,19 @@ def _cells(part: pd.DataFrame, metrics: Sequence[str]) -> list[Cell]:
     if lost == first["n_pairs"]:
         state = "failed" if first["n_failed"] > first["n_not_run"] else "not run"
         return [
-            Cell(f"{state} ({first['reason']})"),
+            Cell(f"{state} ({_shortened(first['reason'])})"),
             *[Cell(DASH)] * (len(metrics) - 1),
             Cell(f"0/{first['n_pairs']}"),
         ]
     cells = [_value(part[part["metric"] == metric].iloc[0]) for metric in metrics]
     return [*cells, Cell(f"{first['n_pairs'] - lost}/{first['n_pairs']}")]
+
+
+def _shortened(reasons: str) -> str:
+    """The most frequent of the reasons, cut to a cell, and how many others there are."""
+    first, *others = reasons.split("; ")
+    words = textwrap.shorten(first, LONGEST_REASON, placeholder=" …")
+    return f"{words}; and {len(others)} more" if others else words
 
 
 def _value(row: pd.Series) -> Cell:

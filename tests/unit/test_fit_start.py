@@ -133,7 +133,7 @@ def test_a_similarity_through_two_regions_alone_is_not_trusted() -> None:
 
 
 def test_few_noisy_regions_do_not_outvote_a_known_map() -> None:
-    """An affine map through four scattered centroids explains them, but foretells none; the known map does."""
+    """Four scattered centroids are explained by their own affine map, but foretold by the known one."""
     rng = np.random.default_rng(5)
     grid, truth = GRIDS[2], TRUTHS[2]
     moved = apply_affine(truth, torch.tensor(CENTERS[2])).numpy() + rng.normal(0, 2.5, CENTERS[2].shape)

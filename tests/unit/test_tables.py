@@ -138,3 +138,17 @@ def test_a_benchmark_in_which_everything_failed_is_still_a_table():
     row = [unregistered("failed", "boom")]
     frame = to_frame(row, dataset="d", group="g", method="m", variant="m", pair="p")
     assert texts(table1(frame, ["m"])) == [["m", "", "failed (boom)", "0/1"]]
+
+
+def test_a_cell_names_the_first_reason_shortly_and_counts_the_others():
+    failed = [
+        to_frame(
+            [unregistered("failed", f"pair {n}: " + "a very long story " * 9)],
+            dataset="d", group="MR", method="identity", variant="", pair=f"p{n}",
+        )
+        for n in range(3)
+    ]  # fmt: skip
+    text = table1(pd.concat(failed, ignore_index=True), ["identity"]).rows[0][2].text
+    assert text.startswith("failed (pair 0: a very long story")
+    assert text.endswith("…; and 2 more)")
+    assert len(text) < 110
