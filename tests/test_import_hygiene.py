@@ -6,7 +6,7 @@ import sys
 import pytest
 
 LIGHT = (
-    *("config", "registry", "provenance", "settings", "plan", "runguard", "checkpoints", "cli"),
+    *("config", "registry", "provenance", "settings", "layout", "plan", "runguard", "checkpoints", "cli"),
     *("datasets.base", "datasets.manifest", "datasets.demo"),
 )
 HEAVY = ("torch", "monai", "matplotlib", "scipy", "pandas", "SimpleITK", "nibabel", "xarray", "zarr")

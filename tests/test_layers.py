@@ -24,7 +24,7 @@ LAYERS = (
         *("store", "records", "metrics", "stats", "consistency", "tables", "table_formats"),
         *("report", "report_page", "figures"),
     ),
-    ("stages", "training", "onepair", "naming", "shards", "plan", "rulegraph", "runguard"),
+    ("stages", "training", "onepair", "naming", "shards", "layout", "plan", "rulegraph", "runguard"),
     ("cli",),
 )
 SCIENCE = LAYERS[3]

@@ -1,0 +1,164 @@
+"""Which pairs, shards and stores a configuration asks for, and which of them need which.
+
+Planning lists data sets cheaply and reads no pixels; imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from math import ceil
+from typing import Any
+
+from promptreg.checkpoints import status as checkpoint_status
+from promptreg.config import Config
+from promptreg.datasets.base import PairSpec
+from promptreg.naming import Labels
+from promptreg.registry import BASELINES, find
+from promptreg.settings import Variant, load, variant
+from promptreg.shards import DatasetPlan
+
+
+class Layout:
+    """All stores of a benchmark, by path, and what each is made from."""
+
+    def __init__(self, raw: Mapping[str, Any]) -> None:
+        self.config: Config = load(raw)
+        self.root = self.config.results_dir
+        self.datasets = {
+            spec.name: DatasetPlan(spec, self.config.manifest, self.config.shard_size)
+            for spec in self.config.datasets
+        }
+        chosen = [name for name in self.config.methods if name not in BASELINES]
+        self.variants = {name: variant(self.config, name) for name in chosen}
+        encoders, views = Labels(), Labels()
+        searches, marginals = Labels(), Labels()
+        self.views_of: dict[str, tuple[str, str]] = {}
+        self.search_of: dict[str, str] = {}
+        self.marginal_of: dict[str, str] = {}
+        for name, one in self.variants.items():
+            encoder = encoders.label(one.embed.model, one.embed.model_dump(exclude={"views"}))
+            block = views.label(one.embed.views.kind, one.embed.views.model_dump(exclude={"count"}))
+            search = searches.label(name, [encoder, block, one.embed.views.count, one.search.model_dump()])
+            self.views_of[name] = (encoder, block)
+            self.search_of[name] = search
+            self.marginal_of[name] = marginals.label(name, [search, one.marginalize.model_dump()])
+
+    def rois_of(self, marginal: str) -> str:
+        """The search whose ROIs a marginalization averages."""
+        return self.search_of[self._marginalizing(marginal).name]
+
+    def unavailable(self, method: str) -> str:
+        """Why a method cannot run here at all, or an empty text."""
+        if method in BASELINES:
+            return ""
+        checkpoint = find("model", self.variants[method].embed.model).checkpoint
+        if checkpoint is None or checkpoint_status(checkpoint)[0]:
+            return ""
+        return f"no weights: promptreg fetch {checkpoint}"
+
+    def evaluate_inputs(self, method: str, dataset: str, shard: str) -> list[str]:
+        """Stores to measure; for a method that cannot run here, only the pairs that it leaves out."""
+        pairs = f"{self.root}/pairs/{dataset}/{shard}.zarr"
+        return (
+            [pairs]
+            if self.unavailable(method)
+            else [f"{self.root}/ddf/{method}/{dataset}/{shard}.zarr", pairs]
+        )
+
+    def figure_input(self, figure: str) -> str:
+        """What a figure over all pairs is drawn from."""
+        sources = {"distributions": "metrics.parquet", "time": "timings.parquet"}
+        return f"{self.root}/{sources.get(figure, f'figures/{figure}.dot')}"
+
+    def image_stores(self, dataset: str, pairs: Iterable[PairSpec]) -> list[str]:
+        """Image stores that hold both images of the pairs."""
+        plan = self.datasets[dataset]
+        shards = {plan.image_shard(image) for pair in pairs for image in (pair.moving, pair.fixed)}
+        return [f"{self.root}/images/{dataset}/{shard}.zarr" for shard in sorted(shards)]
+
+    def shard_images(self, dataset: str, shard: str) -> list[str]:
+        """Image stores that a shard of pairs needs."""
+        return self.image_stores(dataset, self.datasets[dataset].in_shard(shard))
+
+    def embeddings(self, search: str, dataset: str, shard: str) -> list[str]:
+        """Embedding stores that a shard needs: one view of its fixed images, all of its moving ones."""
+        one = self._searching(search)
+        encoder, views = self.views_of[one.name]
+        plan = self.datasets[dataset]
+        blocks = ceil((one.embed.views.count - 1) / one.embed.views.block)
+        needed: set[tuple[str, str]] = set()
+        for pair in plan.in_shard(shard):
+            needed |= {(plan.image_shard(image), "identity") for image in (pair.moving, pair.fixed)}
+            needed |= {(plan.image_shard(pair.moving), f"{views}-{number + 1}") for number in range(blocks)}
+        return [
+            f"{self.root}/embeddings/{encoder}/{dataset}/{image}/{view}.zarr"
+            for image, view in sorted(needed)
+        ]
+
+    def shard_files(self, pattern: str) -> list[str]:
+        """Expand `pattern` over every method, data set and shard."""
+        return [
+            pattern.format(root=self.root, method=method, dataset=dataset, shard=shard)
+            for method in self.config.methods
+            for dataset, plan in self.datasets.items()
+            for shard in plan.shards()
+        ]
+
+    @cached_property
+    def gallery(self) -> dict[str, list[PairSpec]]:
+        """Pairs of each data set that are drawn: the groups take turns until the gallery is full."""
+        chosen = {}
+        for dataset, plan in self.datasets.items():
+            groups: dict[str, list[PairSpec]] = {}
+            for pair in plan.pairs:
+                groups.setdefault(pair.group, []).append(pair)
+            turns = [
+                group[turn]
+                for turn in range(len(plan.pairs))
+                for group in groups.values()
+                if turn < len(group)
+            ]
+            chosen[dataset] = turns[: self.config.figures.gallery]
+        return chosen
+
+    def gallery_files(self, pattern: str) -> list[str]:
+        """Expand `pattern` over every drawn pair."""
+        return [
+            pattern.format(root=self.root, dataset=dataset, pair=pair.pair)
+            for dataset, pairs in self.gallery.items()
+            for pair in pairs
+        ]
+
+    def gallery_inputs(self, dataset: str, pair: str) -> list[str]:
+        """All stores that the pictures of a pair are drawn from."""
+        plan, root = self.datasets[dataset], self.root
+        position = plan.position(pair)
+        shard = plan.shard_of(pair)
+        stores = [f"{root}/pairs/{dataset}/{shard}.zarr", *self.image_stores(dataset, [plan.pairs[position]])]
+        stores += self.fields(dataset, pair).values()
+        return stores + [
+            f"{root}/correspondences/{self.marginal_of[name]}/{dataset}/{shard}.zarr" for name in self.shown
+        ]
+
+    def fields(self, dataset: str, pair: str) -> dict[str, str]:
+        """The ddf store of a pair for every method that can run here."""
+        shard = self.datasets[dataset].shard_of(pair)
+        return {method: f"{self.root}/ddf/{method}/{dataset}/{shard}.zarr" for method in self.runnable}
+
+    @cached_property
+    def runnable(self) -> list[str]:
+        """The methods that can run here, in table order."""
+        return [method for method in self.config.methods if not self.unavailable(method)]
+
+    @property
+    def shown(self) -> list[str]:
+        """The variant whose prompts and ROIs are drawn: the one called promptreg, or else the last."""
+        names = [name for name in self.variants if name in self.runnable]
+        return names if not names else ["promptreg" if "promptreg" in names else names[-1]]
+
+    def _searching(self, search: str) -> Variant:
+        return next(self.variants[name] for name, label in self.search_of.items() if label == search)
+
+    def _marginalizing(self, marginal: str) -> Variant:
+        return next(self.variants[name] for name, label in self.marginal_of.items() if label == marginal)
