@@ -52,7 +52,7 @@ class TrainPocket(Section):
     weight_decay: float = Field(0.02, ge=0, description="weight decay of AdamW")
     clip: float = Field(1.0, gt=0, description="largest norm of a step's gradient")
     ema: Fraction = Field(0.999, description="decay of the moving average of the weights")
-    contrast: float = Field(0.3, ge=0, description="weight of the losses on the embedding")
+    contrast: float = Field(0.12, ge=0, description="weight of the losses on the embedding")
     half_precision: bool = Field(True, description="bfloat16 in the network's products")
     compiled: bool = Field(False, description="compile the network first")
     seed: int = Field(0, ge=0, description="seed of every draw")
