@@ -21,7 +21,7 @@ from promptreg.types import Grid, Image
 SHAPES = {2: (256, 256), 3: (64, 64, 64)}
 VOLUMES_EVERY = 3
 SLICE_STEPS = (1, 2, 3)
-PROMPTS, FOLLOWED, MOST_CLICKS = 8, 4, 5
+PROMPTS, FOLLOWED, MOST_CLICKS = 6, 3, 5
 SIZES = (0.001, 0.5)
 
 
@@ -53,7 +53,7 @@ def synthetic_images(seed: int) -> Iterator[tuple[Image, Tensor, Tensor, int]]:
 
 
 def clicked_examples(image: Image, labels: Tensor, parents: Tensor, *, seed: int) -> Examples:
-    """Click at random regions of an image (8 first clicks, 4 of them corrected up to five clicks).
+    """Click at random regions of an image (6 first clicks, 3 of them corrected up to five clicks).
 
     The truth is the region, or any region that holds it or lies in it, which agrees with all clicks best:
     what one click in an organ's part means is not known.

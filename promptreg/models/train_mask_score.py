@@ -24,9 +24,9 @@ from promptreg.models.mask_score import foretold_dice, hand_score, untrained
 from promptreg.seeds import derive_seed
 
 HELD_OUT = 0.15
-HIDDEN, STEPS, BATCH, RATE, DECAY = 32, 4000, 256, 3e-3, 1e-3
+HIDDEN, STEPS, BATCH, RATE, DECAY = 32, 1500, 256, 3e-3, 0.1
 CHOICE_WEIGHT, SHARPNESS = 1.0, 10.0
-LOG_EVERY = 200
+LOG_EVERY = 100
 
 
 def collect(seed: int, seconds: float, images: int | None) -> list[Examples]:
@@ -90,9 +90,9 @@ def curve_row(held_out: Examples, weights: dict[str, Tensor]) -> dict[str, float
 
 
 def train(parts: list[Examples], out: Path, seed: int) -> None:
-    """Fit to all but the last images; write the weights, and the learning curve beside them."""
-    n_held = max(2, round(HELD_OUT * len(parts)))
-    examples, held_out = joined(parts[:-n_held]), joined(parts[-n_held:])
+    """Fit to all but the last pairs of images; write the weights, and the learning curve beside them."""
+    n_used = 2 * round((1 - HELD_OUT) * len(parts) / 2)
+    examples, held_out = joined(parts[:n_used]), joined(parts[n_used:])
     rows = []
     for step, value, weights in fit(examples, seed):
         rows.append({"step": step, "loss": value, **curve_row(held_out, weights)})
@@ -100,7 +100,7 @@ def train(parts: list[Examples], out: Path, seed: int) -> None:
         "trained_on": "synthetic images",
         "seed": str(seed),
         "images": str(len(parts)),
-        "held_out_images": str(n_held),
+        "held_out_images": str(len(parts) - n_used),
         "prompts": str(len(examples.cues)),
     }
     save_file({name: value.contiguous() for name, value in weights.items()}, out, metadata=about)

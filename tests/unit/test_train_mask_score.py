@@ -58,13 +58,13 @@ def test_training_writes_weights_with_what_they_are_and_a_curve_on_unseen_images
         about = file.metadata()
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     assert about["images"] == "20"
-    assert about["held_out_images"] == "3"
+    assert about["held_out_images"] == "4"
     assert about["trained_on"] == "synthetic images"
     rows = list(csv.DictReader((tmp_path / "score.csv").open()))
     assert [row["step"] for row in rows] == ["200", "400"]
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
     held_out = Examples(
-        *(torch.cat(ones) for ones in zip(*((p.cues, p.dice) for p in parts[-3:]), strict=True))
+        *(torch.cat(ones) for ones in zip(*((p.cues, p.dice) for p in parts[-4:]), strict=True))
     )
     error = (foretold_dice(held_out.cues, weights) - held_out.dice).abs().mean()
     assert float(rows[-1]["error"]) == pytest.approx(float(error), rel=1e-3)
