@@ -180,11 +180,16 @@ class Fit(Section):
         description="roughness of the field (svf: of its velocity), mean squared derivatives by world "
         "lengths: first ones, or second ones times 1 % of the longest side",
     )
-    weight: float = Field(0.1, ge=0, description="weight of that roughness against a mean ROI loss of 0 to 1")
+    weight: float = Field(
+        1.0,
+        ge=0,
+        description="weight of that roughness against a mean ROI loss of 0 to 1: found regions are noisy and want "
+        "a stiff field, exact ones (drawn by hand) allow 0.1",
+    )
     image_term: Literal["none", "ncc", "mi"] = Field(
         "none", description="image similarity added to the ROI term"
     )
-    image_weight: float = Field(0.1, ge=0, description="its weight")
+    image_weight: float = Field(1.0, ge=0, description="its weight")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
 
 
