@@ -183,8 +183,8 @@ class Fit(Section):
     weight: float = Field(
         1.0,
         ge=0,
-        description="weight of that roughness against a mean ROI loss of 0 to 1: found regions are noisy and want "
-        "a stiff field, exact ones (drawn by hand) allow 0.1",
+        description="weight of that roughness against a mean ROI loss of 0 to 1: found regions are noisy and "
+        "want a stiff field, exact ones (drawn by hand) allow 0.1",
     )
     image_term: Literal["none", "ncc", "mi"] = Field(
         "none", description="image similarity added to the ROI term"
