@@ -23,7 +23,7 @@ test-all: $(VENV)/installed ## every test that this machine can run
 	$(BIN)/python -m pytest -n $(CORES) -m "not gpu and not bench"
 
 bench: $(VENV)/installed ## measurements against named peers
-	$(BIN)/python -m pytest -m bench -s tests/bench
+	$(BIN)/python -m pytest -m bench -s tests/bench/bench_*.py
 
 train: $(VENV)/installed ## train the model `pocket` on one core; PRESET=gpu on an accelerator
 	$(BIN)/promptreg train --preset $(or $(PRESET),cpu) --out $(or $(OUT),results/pocket) --resume
