@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from promptreg.nets.attention import Attention, Places, TwoWay
 from promptreg.nets.encoder import Architecture, Encoded, doubled
-from promptreg.nets.prompts import N_MAPS, Prompts
+from promptreg.nets.prompts import N_FINE_MAPS, N_MAPS, Prompts
 
 N_MASKS = 4
 """One mask for several clicks, then three for the meanings of one click."""
@@ -28,8 +28,9 @@ class Decoder(nn.Module):
         self.up4 = nn.ConvTranspose2d(n, fine4, 2, stride=2)
         self.dense4 = nn.Conv2d(N_MAPS, fine4, 1)
         self.blend4 = nn.Conv2d(fine4, fine4, 3, padding=1, padding_mode="replicate")
+        self.dense2 = nn.Conv2d(N_FINE_MAPS, fine2, 1)
         self.up2 = nn.ConvTranspose2d(fine4, fine2, 2, stride=2)
-        self.to_fine4, self.to_fine2 = mlp(n, n, fine4), mlp(n, n, fine2)
+        self.to_fine4, self.to_fine2 = mlp(n, n, fine4 + N_MAPS), mlp(n, n, fine2 + N_FINE_MAPS)
         self.to_iou = mlp(n, n, N_MASKS)
 
     def forward(self, encoded: Encoded, prompts: Prompts) -> tuple[Tensor, Tensor]:
@@ -55,10 +56,12 @@ class Decoder(nn.Module):
 
     def _masks(self, encoded: Encoded, prompts: Prompts, tokens: Tensor, cells: Tensor) -> Tensor:
         """Logits (B, K, 4, H/2, W/2): each mask token weighs the prompt's own maps at strides 4 and 2."""
-        own4 = self.up4(cells.movedim(3, 1)) + self.dense4(prompts.maps.flatten(0, 1))
+        maps, fine = prompts.maps.flatten(0, 1), prompts.fine.flatten(0, 1)
+        own4 = self.up4(cells.movedim(3, 1)) + self.dense4(maps)
         fine4 = functional.relu(self.blend4(functional.relu(plus(own4, encoded.skip4))))
-        fine2 = functional.relu(plus(self.up2(fine4), encoded.skip2))
-        coarse, sharp = weighed(self.to_fine4(tokens), fine4), weighed(self.to_fine2(tokens), fine2)
+        fine2 = functional.relu(plus(self.up2(fine4) + self.dense2(fine), encoded.skip2))
+        coarse = weighed(self.to_fine4(tokens), torch.cat([fine4, maps.to(fine4)], dim=1))
+        sharp = weighed(self.to_fine2(tokens), torch.cat([fine2, fine.to(fine2)], dim=1))
         return (doubled(coarse) + sharp).unflatten(0, prompts.real.shape[:2])
 
 

@@ -22,6 +22,10 @@ REACHES = (4.0, 12.0, 36.0)
 """Distances, in pixels of the input, at which the maps of nearness have fallen to 1/e."""
 
 N_MAPS = 2 * (2 + len(REACHES))
+SHARPNESS = (1.0, 8.0)
+"""How fast likeness at stride 2 falls with the squared distance of looks: to 1/e at its inverse."""
+
+N_FINE_MAPS = 2 * len(SHARPNESS)
 FAR = -1.0
 """Similarity that stands for a missing click."""
 
@@ -34,6 +38,7 @@ class Prompts:
         tokens: (B, K, P, D).
         real: (B, K, P) bool, False for padding.
         maps: (B, K, N_MAPS, H/4, W/4) similarity and nearness to positive and to negative clicks.
+        fine: (B, K, N_FINE_MAPS, H/2, W/2) likeness to them in the finest map.
         rows: (B, K, H/8, 2 N_WAVES) position code of every row of the decoder's cells, and
         columns: (B, K, W/8, 2 N_WAVES) of every column.
     """
@@ -41,6 +46,7 @@ class Prompts:
     tokens: Tensor
     real: Tensor
     maps: Tensor
+    fine: Tensor
     rows: Tensor
     columns: Tensor
 
@@ -67,6 +73,7 @@ class PromptEncoder(nn.Module):
             tokens=tokens,
             real=labels >= 0,
             maps=click_maps(encoded, looks, points, labels),
+            fine=fine_maps(encoded.skip2, points, labels),
             rows=position_code(pixels_of(height, 8, points) - anchor[..., 0]),
             columns=position_code(pixels_of(width, 8, points) - anchor[..., 1]),
         )
@@ -115,6 +122,17 @@ def click_maps(encoded: Encoded, looks: Tensor, points: Tensor, labels: Tensor) 
         ],
         dim=2,
     )
+
+
+def fine_maps(skip2: Tensor, points: Tensor, labels: Tensor) -> Tensor:
+    """Likeness to the clicks in the finest map: (B, K, N_FINE_MAPS, H/2, W/2), where boundaries are sharp."""
+    maps = skip2.to(points)
+    looks = read_at(maps, to_cells(points.flatten(1, 2), 2)).unflatten(1, points.shape[1:3])
+    product = torch.einsum("bkpc,bchw->bkphw", looks, maps)
+    squares = looks.square().sum(-1)[..., None, None] + maps.square().sum(1)[:, None, None]
+    distance = (squares - 2 * product).clamp_min(0) / maps.shape[1]
+    alike = torch.stack([(-sharpness * distance).exp() for sharpness in SHARPNESS], dim=3)
+    return torch.cat([strongest(alike, labels == kind, 0.0) for kind in (1, 0)], dim=2)
 
 
 def similarity(maps: Tensor, looks: Tensor) -> Tensor:

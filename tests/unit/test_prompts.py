@@ -1,10 +1,12 @@
+import math
+
 import torch
 from small_pocket import SMALL_SIZES as SMALL
 from small_pocket import scene
 
 from promptreg.nets.encoder import Encoded
 from promptreg.nets.pocket_net import seeded
-from promptreg.nets.prompts import REACHES, click_maps, clicked, position_code
+from promptreg.nets.prompts import N_FINE_MAPS, REACHES, click_maps, clicked, fine_maps, position_code
 
 
 def constant(height=8, width=8):
@@ -35,6 +37,19 @@ def test_without_negative_clicks_their_maps_are_empty():
     negative = click_maps(encoded, clicked(encoded, points), points, labels)[0, 0, 2 + len(REACHES) :]
     assert (negative[:2] == -1).all()
     assert (negative[2:] == 0).all()
+
+
+def test_likeness_in_the_finest_map_falls_with_the_distance_of_looks():
+    skip2 = torch.zeros(1, 4, 8, 8)
+    skip2[..., 4:] = 1.5
+    points, labels = torch.tensor([[[[6.5, 2.5], [6.5, 12.5]]]]), torch.tensor([[[1, 0]]])
+    soft, sharp, *negative = fine_maps(skip2, points, labels)[0, 0]
+    assert len(negative) == N_FINE_MAPS - 2
+    torch.testing.assert_close(
+        soft[0], torch.tensor([1.0, 0.0]).repeat_interleave(4).clamp_min(math.exp(-2.25))
+    )
+    assert (sharp <= soft + 1e-6).all()
+    torch.testing.assert_close(negative[0], soft.flip(1))
 
 
 @torch.no_grad()
