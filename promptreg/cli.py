@@ -121,15 +121,25 @@ def register(
     model: Annotated[
         str | None, typer.Option(help="promptable model; by default that of the configuration")
     ] = None,
+    variant: Annotated[
+        str | None,
+        typer.Option(
+            help="variant of the configuration: promptreg_image (regions and intensities) by default; "
+            "promptreg fits to the regions alone, as the paper does"
+        ),
+    ] = None,
     config: Annotated[
-        Path | None, typer.Option(help="YAML with the sections embed, search, marginalize, fit")
+        Path | None, typer.Option(help="YAML with the sections embed, search, marginalize, fit, variants")
     ] = None,
     seed: Annotated[int, typer.Option(help="seed of every random draw")] = 0,
 ) -> None:
     """Register one pair: moved image, field, ROI pairs, prompts and a picture."""
     from promptreg.onepair import register, save
 
-    save(register(moving, fixed, prompts=prompt or [], model=model, config=config, seed=seed), out)
+    save(
+        register(moving, fixed, prompts=prompt or [], model=model, variant=variant, config=config, seed=seed),
+        out,
+    )
     typer.echo(f"wrote {out}")
 
 

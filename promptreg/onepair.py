@@ -33,7 +33,8 @@ from promptreg.pipeline import Registration, register_pair
 from promptreg.pointfiles import read_landmarks, write_points
 from promptreg.prealign import prealign
 from promptreg.registry import find
-from promptreg.settings import Variant, load_file, variant
+from promptreg.settings import ConfigError, Variant, load_file
+from promptreg.settings import variant as variant_of
 from promptreg.types import Ddf, Grid, Image, Pair, check_alike
 
 _ROLES = {1: "positive", 0: "negative"}
@@ -66,6 +67,7 @@ def register(
     *,
     prompts: Sequence[str] = (),
     model: str | None = None,
+    variant: str | None = None,
     config: str | Path | Config | None = None,
     seed: int = 0,
 ) -> RegisteredPair:
@@ -73,8 +75,11 @@ def register(
 
     `prompts` are texts "x,y" or "x,y,z" in the moving image's world (mm, LPS; pixels where it has no
     spacing), see `promptreg.prompts.parse_prompts`; without any, they are drawn from its body. `config`
-    gives the sections embed, search, marginalize and fit; `model` is a registered model, that of `config`
-    if absent.
+    gives the sections embed, search, marginalize and fit, and the `variant` of them that is run. Without one,
+    regions guide and intensities refine ("promptreg_image", where the configuration has it); "promptreg" fits
+    to the regions alone, as the paper does. `model` is a registered model, that of the variant if absent.
+
+    Raises ValueError for images that are no pair, and for an unknown model or variant.
 
     >>> result = promptreg.register("moving.nii.gz", "fixed.nii.gz")  # doctest: +SKIP
     >>> result.ddf.displacement.shape  # doctest: +SKIP
@@ -82,7 +87,7 @@ def register(
     images = [one if isinstance(one, Image) else read_image(one) for one in (moving, fixed)]
     check_alike(*images)
     whole = config if isinstance(config, Config) else load_file(config) if config else Config()
-    settings = _settings(whole, model, prompts)
+    settings = _settings(_variant(whole, variant), model, prompts)
     device = choose_device(settings.embed.device)
     pair = Pair(images[0], images[1], prealign(images[0], images[1], whole.prealign), "pair")
     on_device = replace(pair, moving=_to(pair.moving, device), fixed=_to(pair.fixed, device))
@@ -182,12 +187,19 @@ def _read_field(path: Path) -> Ddf:
         raise ValueError(msg) from None
 
 
-def _settings(config: Config, model: str | None, prompts: Sequence[str]) -> Variant:
-    base = (
-        variant(config, "promptreg")
-        if "promptreg" in config.variants
-        else Variant("promptreg", config.embed, config.search, config.marginalize, config.fit)
-    )
+def _variant(config: Config, name: str | None) -> Variant:
+    """The named variant, or the best known one of those that the configuration has."""
+    if name is None:
+        name = next((one for one in ("promptreg_image", "promptreg") if one in config.variants), None)
+    if name is None:
+        return Variant("promptreg", config.embed, config.search, config.marginalize, config.fit)
+    if name not in config.variants:
+        msg = f"unknown variant '{name}': the configuration has {', '.join(config.variants) or 'none'}"
+        raise ConfigError(msg)
+    return variant_of(config, name)
+
+
+def _settings(base: Variant, model: str | None, prompts: Sequence[str]) -> Variant:
     chosen = find("model", model or base.embed.model).name
     placed = base.search.prompts.model_copy(update={"points": tuple(prompts)})
     return replace(

@@ -158,11 +158,12 @@ def test_the_options_of_register_reach_the_library(call, tmp_path, monkeypatch):
     monkeypatch.setattr(onepair, "register", lambda *images, **more: asked.update(images=images, **more))
     monkeypatch.setattr(onepair, "save", lambda result, out: asked.update(out=out))
     arguments = ("--moving", "m.png", "--fixed", "f.png", "--prompt", "1,2", "--prompt", "3,4", "--seed", "5")
-    assert call("register", *arguments, "--out", "o") == ""
+    assert call("register", *arguments, "--variant", "promptreg", "--out", "o") == ""
     assert asked == {
         "images": (Path("m.png"), Path("f.png")),
         "prompts": ["1,2", "3,4"],
         "model": None,
+        "variant": "promptreg",
         "config": None,
         "seed": 5,
         "out": Path("o"),

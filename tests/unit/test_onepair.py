@@ -151,6 +151,21 @@ def test_the_model_is_that_of_the_configuration_unless_one_is_named(tiny, monkey
     assert Config().embed.model == "weightfree"
 
 
+def test_the_variant_with_intensities_is_run_unless_another_is_named(tiny, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        onepair,
+        "register_pair",
+        lambda pair, network, settings, **more: asked.append(settings.fit.image_term),
+    )
+    both = load({**RAW, "variants": {"promptreg": {}, "promptreg_image": {"fit": {"image_term": "ncc"}}}})
+    for config, name in ((both, None), (both, "promptreg"), (tiny, None)):
+        promptreg.register(image(scene()), image(scene()), config=config, variant=name)
+    assert asked == ["ncc", "none", "none"]
+    with pytest.raises(ValueError, match="unknown variant 'other': the configuration has promptreg"):
+        promptreg.register(image(scene()), image(scene()), config=tiny, variant="other")
+
+
 @pytest.mark.parametrize(
     ("fixed", "words"),
     [
