@@ -28,7 +28,7 @@ from promptreg.types import Candidates, Embedding, Grid, Image
 
 WEIGHTS = Path(__file__).parent / "weights" / "pocket.safetensors"
 SIDE = 192
-"""Cells along the longest side of what the encoder sees: a little more than in training, for small objects."""
+"""Cells along the longest side of what the encoder sees: more than in training, for small objects."""
 
 EXTRAS = tuple(field.name for field in fields(Encoded) if field.name != "embedding")
 
