@@ -51,6 +51,13 @@ MODELS = _table(
         trained_on="synthetic images alone",
     ),
     Entry(
+        "blend",
+        "promptreg.models.blend:Blend",
+        "features of pocket beside those of weightfree, masks of weightfree; native in volumes",
+        supervision="pretrained elsewhere",
+        trained_on="synthetic images alone",
+    ),
+    Entry(
         "sam_vit_b",
         "promptreg.models.sam:SamVitB",
         "Segment Anything, ViT-B; slice-wise on volumes",

@@ -14,6 +14,7 @@ from toy_model import ToyModel
 
 from promptreg import checkpoints, registry
 from promptreg.geometry import index_to_world, resample, visibility, world_to_index
+from promptreg.models.blend import Blend
 from promptreg.models.pocket import WEIGHTS, PlanarPocket
 from promptreg.models.sam import SegmentAnything
 from promptreg.models.slicewise import Slicewise
@@ -46,6 +47,7 @@ CASES = [
     *(Case(entry.name, ndim) for entry in registry.MODELS.values() for ndim in entry.dims),
     *(Case(name, ndim) for name in ("toy", "toy_stride_2") for ndim in (2, 3)),
     *(Case(name, ndim, segments=False) for name in ("small_sam", "small_pocket") for ndim in (2, 3)),
+    *(Case("small_blend", ndim) for ndim in (2, 3)),
 ]
 
 
@@ -55,6 +57,8 @@ def build(name, ndim):
         return Slicewise(SegmentAnything(small_sam()))
     if name == "small_pocket":
         return Slicewise(PlanarPocket(small_pocket(), side=96))
+    if name == "small_blend":
+        return Blend(Slicewise(PlanarPocket(small_pocket(), side=96)))
     if name.startswith("toy"):
         return ToyModel(ndim, stride=2 if name.endswith("2") else 1)
     return registry.find("model", name).load()()
@@ -68,7 +72,7 @@ def case(request):
         present, reason = checkpoints.status(checkpoint)
         if not present:
             pytest.skip(reason)
-    if name == "pocket" and not WEIGHTS.is_file():
+    if name in ("pocket", "blend") and not WEIGHTS.is_file():
         pytest.skip("the package has no weights of pocket")
     return request.param
 
