@@ -49,7 +49,7 @@ def duplicates(masks: Tensor, iou: float, *, eligible: Tensor | None = None) -> 
 
 
 def judge(pairs: RoiPairs, *, cycle: Tensor | None, settings: Marginalize) -> list[str]:
-    """Return one reason for each of K pairs, "" for an accepted one.
+    """Return one reason for each of K pairs, "" for an accepted one; prompts count from 1 in them.
 
     The tests run in a fixed order and the first to fail speaks: empty ROI, cycle, area ratio, duplicate.
     `cycle` (K,) is the share of views whose prompt, sent back, lands in R^x; a pair passes at one half.
@@ -70,7 +70,7 @@ def judge(pairs: RoiPairs, *, cycle: Tensor | None, settings: Marginalize) -> li
         overlap = overlaps(masks)
         for k, earlier in enumerate(repeated):
             if earlier >= 0:
-                reasons[k] = f"{word} prompt {earlier} (IoU {overlap[k, earlier]:.2f})"
+                reasons[k] = f"{word} prompt {earlier + 1} (IoU {overlap[k, earlier]:.2f})"
     return reasons
 
 

@@ -78,8 +78,8 @@ def test_every_rejection_carries_its_first_reason_and_good_pairs_none():
         "cycle: 25% of the views return into the moving ROI, below 50%",
         "cycle: 0% of the views return into the moving ROI, below 50%",
         "area ratio 16.0 above 4 (moving ROI larger)",
-        "duplicate of prompt 0 (IoU 1.00)",
-        "same fixed ROI as prompt 0 (IoU 1.00)",
+        "duplicate of prompt 1 (IoU 1.00)",
+        "same fixed ROI as prompt 1 (IoU 1.00)",
     ]
 
 
