@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import functools
 import hashlib
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +92,19 @@ def status(name: str) -> tuple[bool, str]:
             f"{file} has {found} bytes, expected {expected.n_bytes}; delete it, then {_remedy(name)}",
         )
     return True, f"{file} is present"
+
+
+def shipped_file(name: str) -> Path:
+    """Return where weights of this package lie; a JSON file beside them records their hash."""
+    return Path(__file__).parent / "models" / "weights" / f"{name}.safetensors"
+
+
+def shipped_hash(name: str) -> str | None:
+    """Return the recorded sha256 of weights of this package, or None if they are absent."""
+    file = shipped_file(name)
+    if not file.is_file():
+        return None
+    return str(json.loads(file.with_suffix(".json").read_text())["sha256"])
 
 
 def fetch(name: str) -> Path:

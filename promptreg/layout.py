@@ -10,6 +10,7 @@ from functools import cached_property
 from math import ceil
 from typing import Any
 
+from promptreg.checkpoints import shipped_hash
 from promptreg.checkpoints import status as checkpoint_status
 from promptreg.config import Config
 from promptreg.datasets.base import PairSpec
@@ -52,10 +53,12 @@ class Layout:
         """Why a method cannot run here at all, or an empty text."""
         if method in BASELINES:
             return ""
-        checkpoint = find("model", self.variants[method].embed.model).checkpoint
-        if checkpoint is None or checkpoint_status(checkpoint)[0]:
+        entry = find("model", self.variants[method].embed.model)
+        if entry.shipped is not None and shipped_hash(entry.shipped) is None:
+            return f"no weights of {entry.shipped} in this installation: promptreg train makes them"
+        if entry.checkpoint is None or checkpoint_status(entry.checkpoint)[0]:
             return ""
-        return f"no weights: promptreg fetch {checkpoint}"
+        return f"no weights: promptreg fetch {entry.checkpoint}"
 
     def evaluate_inputs(self, method: str, dataset: str, shard: str) -> list[str]:
         """Stores to measure; for a method that cannot run here, only the pairs that it leaves out."""

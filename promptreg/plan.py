@@ -9,6 +9,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from promptreg.checkpoints import shipped_hash
 from promptreg.checkpoints import status as checkpoint_status
 from promptreg.layout import Layout
 from promptreg.provenance import code_digest
@@ -174,7 +175,10 @@ def _module_of(kind: str, name: str) -> str:
 
 
 def _weights(model: str) -> str:
-    checkpoint = find("model", model).checkpoint
-    if checkpoint is None:
+    """What a job depends on besides code and parameters: its weights, by hash where they are ours."""
+    entry = find("model", model)
+    if entry.shipped is not None:
+        return shipped_hash(entry.shipped) or "absent"
+    if entry.checkpoint is None:
         return "none"
-    return "present" if checkpoint_status(checkpoint)[0] else "absent"
+    return "present" if checkpoint_status(entry.checkpoint)[0] else "absent"

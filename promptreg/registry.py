@@ -13,7 +13,8 @@ class Entry:
     """A plug-in: where it is ("module:object") and what a user must know of it.
 
     `supervision` is "training-free", "unsupervised", "label-supervised" or "pretrained elsewhere".
-    `checkpoint` names a row of `config/checkpoints.tsv` for a model that needs weights.
+    `checkpoint` names a row of `config/checkpoints.tsv` for a model that needs released weights, `shipped`
+    the weights of this package that it uses (a file in `models/weights`).
     """
 
     name: str
@@ -24,6 +25,7 @@ class Entry:
     citation: str = ""
     supervision: str = "training-free"
     checkpoint: str | None = None
+    shipped: str | None = None
     trained_on: str = "nothing"
     caveats: str = ""
 
@@ -48,6 +50,7 @@ MODELS = _table(
         "promptreg.models.pocket:Pocket",
         "the package's own small network for click masks and matching features; slice-wise on volumes",
         supervision="pretrained elsewhere",
+        shipped="pocket",
         trained_on="synthetic images alone",
     ),
     Entry(
@@ -55,6 +58,7 @@ MODELS = _table(
         "promptreg.models.blend:Blend",
         "features of pocket beside those of weightfree, masks of weightfree; native in volumes",
         supervision="pretrained elsewhere",
+        shipped="pocket",
         trained_on="synthetic images alone",
     ),
     Entry(

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from promptreg.checkpoints import CheckpointUnavailable
+from promptreg.checkpoints import CheckpointUnavailable, shipped_file
 from promptreg.geometry import apply_affine, resized
 from promptreg.models.base import check_prompts
 from promptreg.models.colours import to_colours
@@ -26,7 +26,7 @@ from promptreg.nets.pocket_net import MULTIPLE, PocketNet
 from promptreg.nets.weightfile import check_record, read_weights
 from promptreg.types import Candidates, Embedding, Grid, Image
 
-WEIGHTS = Path(__file__).parent / "weights" / "pocket.safetensors"
+WEIGHTS = shipped_file("pocket")
 SIDE = 192
 """Cells along the longest side of what the encoder sees: more than in training, for small objects."""
 

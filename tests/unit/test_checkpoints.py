@@ -110,3 +110,11 @@ def test_a_missing_table_is_answered_with_the_variable_that_names_it(monkeypatch
 def test_importing_the_module_imports_no_torch():
     code = "import sys, promptreg.checkpoints as c; c.status('sam_vit_b'); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_weights_of_the_package_are_known_by_their_recorded_hash(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "shipped_file", lambda name: tmp_path / f"{name}.safetensors")
+    assert checkpoints.shipped_hash("ours") is None
+    (tmp_path / "ours.safetensors").write_bytes(b"tensors")
+    (tmp_path / "ours.json").write_text('{"sha256": "abc"}')
+    assert checkpoints.shipped_hash("ours") == "abc"

@@ -4,7 +4,7 @@ import os
 import PIL.Image
 import pytest
 
-from promptreg import checkpoints, plan
+from promptreg import checkpoints, layout, plan
 from promptreg.plan import Plan
 from promptreg.settings import ConfigError
 
@@ -330,3 +330,20 @@ def test_a_data_set_that_cannot_be_listed_is_a_configuration_error_that_names_it
 def test_a_wrong_configuration_is_refused_before_anything_is_listed():
     with pytest.raises(ConfigError, match="serch"):
         Plan({"serch": {}})
+
+
+def test_other_weights_of_the_package_embed_and_search_again_and_absent_ones_are_not_run(
+    planned, monkeypatch
+):
+    variants = {"mine": {"embed": {"model": "blend"}}}
+    found = []
+    for value in ("a", "b"):
+        monkeypatch.setattr(plan, "shipped_hash", lambda name, value=value: value)
+        one = planned(methods=["mine"], variants=variants)
+        encoder, _ = one.views_of["mine"]
+        search = one.search_job(one.search_of["mine"], "d", "000")
+        found.append((one.embed_job(encoder, "d", "000", "identity"), search))
+    assert found[0][0] != found[1][0]
+    assert found[0][1] != found[1][1]
+    monkeypatch.setattr(layout, "shipped_hash", lambda name: None)
+    assert "no weights of pocket" in planned(methods=["mine"], variants=variants).unavailable("mine")
