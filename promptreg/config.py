@@ -60,7 +60,7 @@ class Views(Section):
 class Embed(Section):
     """Precomputed image embeddings."""
 
-    model: str = Field("weightfree", description="registered promptable model (promptreg list models)")
+    model: str = Field("blend", description="registered promptable model (promptreg list models)")
     views: Views = Views()
     dtype: Literal["float16", "float32"] = Field("float16", description="number type of the stored features")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
@@ -281,6 +281,8 @@ class Config(Section):
             ),
             "promptreg": Overrides(),
             "promptreg_image": Overrides(fit={"image_term": "ncc"}),
+            "promptreg_weightfree": Overrides(embed={"model": "weightfree"}),
+            "promptreg_weightfree_image": Overrides(embed={"model": "weightfree"}, fit={"image_term": "ncc"}),
             "promptreg_sam_vit_b": Overrides(embed={"model": "sam_vit_b"}, search={"affine_prior": False}),
         },
         description="variants of PromptReg by name: what differs from the sections above",

@@ -148,7 +148,7 @@ def test_the_model_is_that_of_the_configuration_unless_one_is_named(tiny, monkey
     assert isinstance(asked[0], Tiny)
     with pytest.raises(ValueError, match="unknown model 'tinny': did you mean tiny"):
         promptreg.register(image(scene()), image(scene()), config=tiny, model="tinny")
-    assert Config().embed.model == "weightfree"
+    assert Config().embed.model == "blend"
 
 
 def test_the_variant_with_intensities_is_run_unless_another_is_named(tiny, monkeypatch):

@@ -134,7 +134,7 @@ def test_more_views_add_embeddings_and_leave_the_old_ones_as_they_are(planned):
 def test_a_block_of_views_holds_the_views_that_its_number_says(planned):
     one = planned(embed={"views": {"count": 9, "block": 3}})
     blocks = [
-        json.loads(one.embed_job("weightfree", "d", "000", views))
+        json.loads(one.embed_job("blend", "d", "000", views))
         for views in ("identity", "random-1", "random-2", "random-3")
     ]
     assert [(job["first"], job["last"]) for job in blocks] == [(0, 1), (1, 4), (4, 7), (7, 10)]
@@ -142,8 +142,8 @@ def test_a_block_of_views_holds_the_views_that_its_number_says(planned):
 
 def test_only_images_that_move_get_further_views(planned):
     one = planned()
-    assert stems(json.loads(one.embed_job("weightfree", "d", "000", "identity"))["images"]) == ["m0", "f0"]
-    assert stems(json.loads(one.embed_job("weightfree", "d", "000", "random-1"))["images"]) == ["m0"]
+    assert stems(json.loads(one.embed_job("blend", "d", "000", "identity"))["images"]) == ["m0", "f0"]
+    assert stems(json.loads(one.embed_job("blend", "d", "000", "random-1"))["images"]) == ["m0"]
 
 
 def test_one_view_needs_no_block(planned):
@@ -202,8 +202,8 @@ def test_the_code_of_a_reader_and_of_a_model_counts_where_they_run(planned, monk
     jobs(planned())
     assert asked["promptreg.stages.images"] == ("promptreg.datasets.manifest",)
     assert asked["promptreg.stages.pairs"] == ("promptreg.datasets.manifest",)
-    assert asked["promptreg.stages.embed"] == ("promptreg.models.weightfree",)
-    assert asked["promptreg.stages.search"] == ("promptreg.models.weightfree",)
+    assert asked["promptreg.stages.embed"] == ("promptreg.models.blend",)
+    assert asked["promptreg.stages.search"] == ("promptreg.models.blend",)
     assert asked["promptreg.stages.baseline"] == ("promptreg.baselines.identity",)
     assert asked["promptreg.stages.fit"] == ()
 
@@ -235,12 +235,12 @@ def test_variants_that_embed_otherwise_get_paths_of_their_own(planned):
         },
     )
     assert one.views_of == {
-        "a": ("weightfree", "random"),
-        "b": ("weightfree_2", "random"),
-        "c": ("weightfree", "random_2"),
+        "a": ("blend", "random"),
+        "b": ("blend_2", "random"),
+        "c": ("blend", "random_2"),
     }
-    assert json.loads(one.embed_job("weightfree_2", "d", "000", "identity"))["embed"]["dtype"] == "float32"
-    narrow = json.loads(one.embed_job("weightfree", "d", "000", "random_2-1"))
+    assert json.loads(one.embed_job("blend_2", "d", "000", "identity"))["embed"]["dtype"] == "float32"
+    narrow = json.loads(one.embed_job("blend", "d", "000", "random_2-1"))
     assert narrow["embed"]["views"]["rotation_deg"] == 20.0
 
 

@@ -39,7 +39,7 @@ def test_more_views_add_a_store_and_keep_the_old_ones(finished: Benchmark) -> No
         **SUMMARY,
     }
     embedded = [message for message in planned.reasons if message.startswith("Embedding")]
-    assert embedded == ["Embedding random-2 views of images 000 of tiny with weightfree"]
+    assert embedded == ["Embedding random-2 views of images 000 of tiny with blend"]
 
 
 def test_a_stiffer_fit_searches_nothing(finished: Benchmark) -> None:
