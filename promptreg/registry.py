@@ -12,7 +12,8 @@ from typing import Any
 class Entry:
     """A plug-in: where it is ("module:object") and what a user must know of it.
 
-    `supervision` is "training-free", "unsupervised", "label-supervised" or "pretrained elsewhere".
+    `supervision` is "training-free", "synthetic images" (pretrained on them alone), "unsupervised",
+    "label-supervised" or "pretrained elsewhere".
     `checkpoint` names a row of `config/checkpoints.tsv` for a model that needs released weights, `shipped`
     the weights of this package that it uses (a file in `models/weights`).
     """
@@ -49,7 +50,7 @@ MODELS = _table(
         "pocket",
         "promptreg.models.pocket:Pocket",
         "the package's own small network for click masks and matching features; slice-wise on volumes",
-        supervision="pretrained elsewhere",
+        supervision="synthetic images",
         shipped="pocket",
         trained_on="synthetic images alone",
     ),
@@ -57,7 +58,7 @@ MODELS = _table(
         "blend",
         "promptreg.models.blend:Blend",
         "features of pocket beside those of weightfree, masks of weightfree; native in volumes",
-        supervision="pretrained elsewhere",
+        supervision="synthetic images",
         shipped="pocket",
         trained_on="synthetic images alone",
     ),

@@ -3,7 +3,13 @@ import pytest
 from promptreg.registry import TABLES, find
 
 ENTRIES = [(kind, entry) for kind, table in TABLES.items() for entry in table.values()]
-SUPERVISIONS = {"training-free", "unsupervised", "label-supervised", "pretrained elsewhere"}
+SUPERVISIONS = {
+    "training-free",
+    "synthetic images",
+    "unsupervised",
+    "label-supervised",
+    "pretrained elsewhere",
+}
 
 
 @pytest.mark.parametrize(("kind", "entry"), ENTRIES, ids=[entry.name for _, entry in ENTRIES])

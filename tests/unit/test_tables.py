@@ -129,7 +129,7 @@ def test_supervision_comes_from_the_registry_and_the_prompts():
     )
     assert supervision_of(config) == {
         "identity": "training-free",
-        "promptreg": "training-free",
+        "promptreg": "synthetic images",
         "seeded": "pretrained elsewhere, label-seeded prompts",
     }
 
