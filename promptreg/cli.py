@@ -170,7 +170,7 @@ def apply(
 @app.command()
 def train(
     out: Annotated[Path, typer.Option(help="folder for checkpoint, log and weights; created")],
-    preset: Annotated[str, typer.Option(help="settings to start from: cpu, gpu or smoke")] = "cpu",
+    preset: Annotated[str, typer.Option(help="settings to start from: cpu, more, gpu or smoke")] = "cpu",
     config: Annotated[Path | None, typer.Option(help="YAML with all settings, instead of a preset")] = None,
     minutes: Annotated[float | None, typer.Option(help="budget of wall time, instead of the set one")] = None,
     resume: Annotated[bool, typer.Option(help="go on from the checkpoint in the folder")] = False,

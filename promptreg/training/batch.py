@@ -46,10 +46,17 @@ def partners(per_image: Tensor) -> Tensor:
     return per_image.roll(len(per_image) // 2, 0)
 
 
-def make_batch(pairs: SynthPairs, n_regions: int, generator: torch.Generator) -> Batch:
-    """Choose regions and points of synthetic pairs; seconds serve as firsts too."""
+def make_batch(
+    pairs: SynthPairs, n_regions: int, generator: torch.Generator, *, area_power: float = 0.0
+) -> Batch:
+    """Choose regions and points of synthetic pairs; seconds serve as firsts too.
+
+    Regions are chosen by their area to `area_power`.
+    """
     member = membership(pairs.parents)
-    ids, valid = chosen_regions(pairs.first_labels, pairs.second_labels, member, n_regions, generator)
+    ids, valid = chosen_regions(
+        pairs.first_labels, pairs.second_labels, member, n_regions, generator, area_power=area_power
+    )
     masks = torch.cat(
         [region_masks(labels, member, ids) for labels in (pairs.first_labels, pairs.second_labels)]
     )

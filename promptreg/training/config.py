@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -30,6 +30,9 @@ class TrainPocket(Section):
     """How `pocket` is trained."""
 
     network: Sizes = Field(default_factory=Sizes, description="sizes of the network")
+    initial: Literal["random", "shipped"] = Field(
+        "random", description="first weights: random, or those of the package"
+    )
     steps: int | None = Field(None, ge=1, description="budget in steps; or give `minutes`")
     minutes: float | None = Field(None, gt=0, description="budget in minutes of wall time; or give `steps`")
     n_pairs: int = Field(4, ge=1, description="pairs in a batch; a batch has twice as many images")
@@ -38,6 +41,11 @@ class TrainPocket(Section):
     late_share: Fraction = Field(0.15, description="share of the budget that is run at `late_side`")
     late_pairs: int = Field(2, ge=1, description="pairs in a batch at `late_side`")
     n_regions: int = Field(4, ge=1, description="regions that are clicked in each image")
+    area_power: float = Field(
+        0.5,
+        ge=0,
+        description="regions are drawn by their area to this power: 0 alike, 1 as a random click does",
+    )
     n_points: int = Field(5, ge=1, description="largest number of simulated clicks in a region")
     single_share: Fraction = Field(0.6, description="share of the regions that get one click")
     corrective_from: Fraction = Field(0.3, description="share of the budget after which clicks correct masks")
@@ -71,6 +79,14 @@ class TrainPocket(Section):
 PRESETS: dict[str, TrainPocket] = {
     "smoke": TrainPocket(steps=500, side=96, late_share=0.0, validate_every=100),
     "cpu": TrainPocket(minutes=80, side=112, late_side=160, late_share=0.25),
+    "more": TrainPocket(
+        initial="shipped",
+        minutes=100,
+        learning_rate=7e-4,
+        late_share=0.25,
+        corrective_from=0.0,
+        balanced_until=0.0,
+    ),
     "gpu": TrainPocket(
         steps=48_000,
         n_pairs=32,

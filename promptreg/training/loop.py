@@ -106,7 +106,8 @@ def _draw(
     pairs = synth_pairs(n_pairs, (side, side), seed=seed, device=device)
     clock.drawing += time.monotonic() - began
     generator = torch.Generator(device).manual_seed(derive_seed(config.seed, "pocket", "clicks", step))
-    return make_batch(pairs, config.n_regions, generator), generator
+    batch = make_batch(pairs, config.n_regions, generator, area_power=config.area_power)
+    return batch, generator
 
 
 def _moment(config: TrainPocket, spent: float, generator: torch.Generator) -> Moment:

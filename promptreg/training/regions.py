@@ -33,16 +33,26 @@ def region_shares(labels: Tensor, member: Tensor) -> Tensor:
 
 
 def chosen_regions(
-    first: Tensor, second: Tensor, member: Tensor, n_regions: int, generator: torch.Generator
+    first: Tensor,
+    second: Tensor,
+    member: Tensor,
+    n_regions: int,
+    generator: torch.Generator,
+    *,
+    area_power: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
     """Draw different regions that both label maps (B, H, W) show well.
+
+    A region's chance goes with its mean area to `area_power`: of all regions round a click, large ones must
+    not be rarer targets than their parts, or else one click is taken for a part.
 
     Returns ids (B, R) and which of them are valid (B, R) bool, as a scene may have fewer.
     """
     shares = torch.stack([region_shares(labels, member) for labels in (first, second)])
     shown = ((shares >= LEAST_AREA) & (shares <= LARGEST_AREA)).all(0)
     shown[:, 0] = False
-    draws = torch.rand(shown.shape, generator=generator, device=shown.device)
+    weights = shares.mean(0).clamp_min(LEAST_AREA).pow(area_power)
+    draws = torch.rand(shown.shape, generator=generator, device=shown.device).pow(1 / weights)
     missing = max(n_regions - shown.shape[1], 0)
     ranked = functional.pad(draws.masked_fill(~shown, -1.0), (0, missing), value=-1.0)
     values, ids = ranked.topk(n_regions, dim=1)

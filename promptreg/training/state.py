@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from promptreg.atomic import replacing
+from promptreg.checkpoints import shipped_file
 from promptreg.nets.encoder import Architecture
 from promptreg.nets.pocket_net import PocketNet, seeded
+from promptreg.nets.weightfile import check_record, read_weights
 from promptreg.seeds import derive_seed
 from promptreg.training.config import TrainPocket
 
@@ -40,11 +42,22 @@ class State:
 
 
 def first_state(config: TrainPocket, device: torch.device) -> State:
-    """Build a run at its beginning."""
-    net = seeded(derive_seed(config.seed, "pocket", "weights"), Architecture(**config.network.model_dump()))
-    net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    """Build a run at its beginning; ValueError if the shipped weights have other sizes."""
+    net = _first_net(config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     trained = Trained(net).to(device)
     return State(trained, copy.deepcopy(net).eval(), _optimizer(trained, config))
+
+
+def _first_net(config: TrainPocket) -> PocketNet:
+    sizes = Architecture(**config.network.model_dump())
+    if config.initial == "random":
+        return seeded(derive_seed(config.seed, "pocket", "weights"), sizes)
+    path = shipped_file("pocket")
+    check_record(path)
+    net = read_weights(path)
+    if net.sizes != sizes:
+        raise ValueError(f"{path} has {net.sizes}, and the settings ask for {sizes}: change `network`")
+    return net.train().requires_grad_(True)
 
 
 def _optimizer(trained: Trained, config: TrainPocket) -> torch.optim.Optimizer:

@@ -25,7 +25,7 @@ def test_the_sizes_are_those_of_the_network():
     assert Architecture(**Sizes().model_dump()) == Architecture()
 
 
-def test_presets_are_for_one_core_an_accelerator_and_a_check():
-    assert set(PRESETS) == {"smoke", "cpu", "gpu"}
+def test_presets_are_for_one_core_more_of_it_an_accelerator_and_a_check():
+    assert set(PRESETS) == {"smoke", "cpu", "more", "gpu"}
     assert PRESETS["cpu"].minutes == 80
     assert PRESETS["gpu"].compiled

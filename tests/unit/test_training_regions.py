@@ -57,3 +57,15 @@ def test_too_few_regions_are_marked_as_such():
     ids, valid = chosen_regions(quarters(), quarters(), membership(PARENTS), 8, drawing())
     assert valid.sum() == 3
     assert (ids[~valid] == 0).all()
+
+
+@pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
+def test_regions_are_drawn_by_their_area_to_a_power(power):
+    labels = torch.zeros(1, 20, 20, dtype=torch.long)
+    labels[:, :12] = 1
+    labels[:, 12:, :5] = 2
+    many = labels.expand(4000, -1, -1)
+    member = membership(torch.zeros(1, 3, dtype=torch.long)).expand(4000, -1, -1)
+    ids, _ = chosen_regions(many, many, member, 1, drawing(), area_power=power)
+    expected = 240**power / (240**power + 40**power)
+    assert (ids == 1).float().mean().item() == pytest.approx(expected, abs=0.03)

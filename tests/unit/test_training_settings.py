@@ -22,7 +22,7 @@ def test_a_file_replaces_the_preset(tmp_path):
 
 
 def test_an_unknown_preset_is_an_error_that_lists_the_known():
-    with pytest.raises(ValueError, match="presets are smoke, cpu, gpu"):
+    with pytest.raises(ValueError, match="presets are smoke, cpu, more, gpu"):
         settings("tpu")
 
 

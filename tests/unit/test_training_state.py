@@ -2,6 +2,9 @@ import pytest
 import torch
 from tiny_training import tiny_config
 
+from promptreg.checkpoints import shipped_file
+from promptreg.nets.weightfile import read_weights
+from promptreg.training.config import TrainPocket
 from promptreg.training.state import first_state, follow, load, save
 
 CPU = torch.device("cpu")
@@ -53,3 +56,16 @@ def test_a_checkpoint_of_other_settings_is_refused_by_their_names(tmp_path):
     save(first_state(config, CPU), config, tmp_path / "checkpoint.pt")
     with pytest.raises(ValueError, match="learning_rate differ"):
         load(tmp_path / "checkpoint.pt", tiny_config(learning_rate=0.5), CPU)
+
+
+def test_a_run_can_begin_with_the_shipped_weights():
+    state = first_state(TrainPocket(steps=1, initial="shipped"), CPU)
+    shipped = read_weights(shipped_file("pocket")).state_dict()
+    for name, value in state.trained.net.state_dict().items():
+        assert torch.equal(value, shipped[name])
+    assert all(p.requires_grad for p in state.trained.parameters())
+
+
+def test_shipped_weights_of_other_sizes_are_refused():
+    with pytest.raises(ValueError, match="change `network`"):
+        first_state(tiny_config(initial="shipped"), CPU)
