@@ -11,7 +11,19 @@ import promptreg
 ROOT = Path(promptreg.__file__).parent
 FAMILIES = ("models", "datasets", "baselines")
 LAYERS = (
-    ("types", "config", "registry", "provenance", "seeds", "atomic", "checkpoints", "device", "labelmaps"),
+    (
+        "types",
+        "config",
+        "entry",
+        "catalogue",
+        "registry",
+        "provenance",
+        "seeds",
+        "atomic",
+        "checkpoints",
+        "device",
+        "labelmaps",
+    ),
     ("geometry", "settings", "manual", "synth", "nets"),
     ("niftiheader", "fileformats", "pointfiles", "imageio", *FAMILIES),
     (

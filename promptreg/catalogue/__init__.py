@@ -1,0 +1,1 @@
+"""Tables of what can be plugged in; they import no torch."""

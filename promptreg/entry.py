@@ -1,0 +1,50 @@
+"""What a user must know of a plug-in, and where it is. Imports no torch."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A plug-in: where it is ("module:object") and what a user must know of it.
+
+    `supervision` is "training-free", "synthetic images" (pretrained on them alone), "unsupervised",
+    "label-supervised" or "pretrained elsewhere".
+    `checkpoint` names a row of `config/checkpoints.tsv` for a model that needs released weights, `shipped`
+    the weights of this package that it uses (a file in `models/weights`).
+    Of models: `prompts` is "points +/-", "points +" or "box from point", `point_trained` whether it has seen
+    points in training, `parameters_m` its size in millions.
+    `seen` names sources of data that it has seen in training.
+    """
+
+    name: str
+    target: str
+    summary: str
+    dims: tuple[int, ...] = (2, 3)
+    licence: str = "Apache-2.0"
+    citation: str = ""
+    supervision: str = "training-free"
+    checkpoint: str | None = None
+    shipped: str | None = None
+    trained_on: str = "nothing"
+    caveats: str = ""
+    prompts: str = "points +/-"
+    point_trained: bool = True
+    parameters_m: float | None = None
+    seen: tuple[str, ...] = ()
+
+    def load(self) -> Any:
+        """Import and return the plug-in's class."""
+        module, _, attribute = self.target.partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+
+def table(*entries: Entry) -> dict[str, Entry]:
+    """Return entries by name; ValueError if two have the same."""
+    names = [entry.name for entry in entries]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"plug-ins are registered twice: {', '.join(twice)}")
+    return {entry.name: entry for entry in entries}
