@@ -8,16 +8,12 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from small_pocket import small_pocket
-from small_sam import small_sam
+from small_models import small_models
 from toy_model import ToyModel
 
 from promptreg import checkpoints, registry
 from promptreg.geometry import index_to_world, resample, visibility, world_to_index
-from promptreg.models.blend import Blend
-from promptreg.models.pocket import WEIGHTS, PlanarPocket
-from promptreg.models.sam import SegmentAnything
-from promptreg.models.slicewise import Slicewise
+from promptreg.models.pocket import WEIGHTS
 from promptreg.types import Grid, Image
 
 AFFINES = {
@@ -43,22 +39,21 @@ class Case:
         return f"{self.name}-{self.ndim}d"
 
 
+SMALL = small_models()
+SEGMENTING = {"small_blend"}
+"""Small models whose masks do not come from random weights."""
+
 CASES = [
     *(Case(entry.name, ndim) for entry in registry.MODELS.values() for ndim in entry.dims),
     *(Case(name, ndim) for name in ("toy", "toy_stride_2") for ndim in (2, 3)),
-    *(Case(name, ndim, segments=False) for name in ("small_sam", "small_pocket") for ndim in (2, 3)),
-    *(Case("small_blend", ndim) for ndim in (2, 3)),
+    *(Case(name, ndim, name in SEGMENTING) for name in SMALL for ndim in SMALL[name]().ndim),
 ]
 
 
 @cache
 def build(name, ndim):
-    if name == "small_sam":
-        return Slicewise(SegmentAnything(small_sam()))
-    if name == "small_pocket":
-        return Slicewise(PlanarPocket(small_pocket(), side=96))
-    if name == "small_blend":
-        return Blend(Slicewise(PlanarPocket(small_pocket(), side=96)))
+    if name in SMALL:
+        return SMALL[name]()
     if name.startswith("toy"):
         return ToyModel(ndim, stride=2 if name.endswith("2") else 1)
     return registry.find("model", name).load()()
