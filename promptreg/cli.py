@@ -177,17 +177,24 @@ def train(
     threads: Annotated[int, typer.Option(help="CPU threads")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
 ) -> None:
-    """Train the promptable model `pocket` on synthetic images and export its weights."""
+    """Train the promptable model `pocket` on synthetic images and export its weights.
+
+    Several accelerators: torchrun --nproc-per-node N -m promptreg.cli train ...
+    """
     import torch
 
     from promptreg.device import choose_device
     from promptreg.training.export import finish
     from promptreg.training.loop import train as run
     from promptreg.training.settings import settings
+    from promptreg.training.workers import join, leave
 
     torch.set_num_threads(threads)
-    run(settings(preset, config, minutes), out, device=choose_device(device), resume=resume)
-    typer.echo(f"wrote {finish(out)}")
+    workers, own = join(choose_device(device))
+    run(settings(preset, config, minutes), out, device=own, resume=resume, workers=workers)
+    if workers.is_first:
+        typer.echo(f"wrote {finish(out)}")
+    leave(workers)
 
 
 @app.command("export")

@@ -17,39 +17,77 @@ from promptreg.training.schedule import batch_shape, progress
 from promptreg.training.state import State, first_state, load, save
 from promptreg.training.step import Moment, update
 from promptreg.training.validation import validate, validation_set
+from promptreg.training.workers import ALONE, Workers
 
 CHECKPOINT, LOG = "checkpoint.pt", "log.csv"
 
 logger = logging.getLogger(__name__)
 
 
-def train(config: TrainPocket, out: Path, *, device: torch.device, resume: bool = False) -> State:
-    """Train until the budget is spent; everything lies in the folder `out`.
+def train(
+    config: TrainPocket,
+    out: Path,
+    *,
+    device: torch.device,
+    resume: bool = False,
+    workers: Workers = ALONE,
+) -> State:
+    """Train until the budget is spent; everything lies in the folder `out`, written by the first worker.
 
-    Draws depend on the seed and the number of the step alone, so that a resumed run with a budget in steps
-    goes on exactly as if it had never stopped.
+    Draws depend on the seed, the number of the step and the worker alone, so that a resumed run with a
+    budget in steps goes on exactly as if it had never stopped.
     """
-    out.mkdir(parents=True, exist_ok=True)
     state = _start(config, out, device, resume=resume)
-    log.begin(out / LOG, state.step)
     if config.compiled:
         state.trained.net.compile()
-    held_out = validation_set(config, device)
     clock = _Clock(state.seconds)
-    while (spent := progress(config, state.step, clock.seconds)) < 1:
-        batch, generator = _draw(config, state.step, spent, device, clock)
-        clock.collect(update(state, batch, config, _moment(config, spent, generator), generator))
+    records = _Records(config, out, device, clock) if workers.is_first else None
+    if records:
+        records.begin(state)
+    while (spent := progress(config, state.step, workers.agreed(clock.seconds, device))) < 1:
+        batch, generator = _draw(config, state.step, spent, device, clock, workers)
+        moment = _moment(config, spent, generator)
+        clock.collect(update(state, batch, config, moment, generator, workers))
         state.seconds = clock.seconds
-        validating = state.step % config.validate_every == 0
-        if validating or state.step % config.log_every == 0:
-            measures = validate(state.average, held_out, config) if validating else {}
-            _report(state, batch, clock.means() | measures, out)
-        if clock.since_saved() > 60 * config.checkpoint_minutes:
-            save(state, config, out / CHECKPOINT)
-            clock.saved()
-    _report(state, batch, clock.means() | validate(state.average, held_out, config), out)
-    save(state, config, out / CHECKPOINT)
+        if records:
+            records.after_step(state)
+    if records:
+        records.end(state)
     return state
+
+
+class _Records:
+    """What a run leaves behind: log, validation and checkpoints."""
+
+    def __init__(self, config: TrainPocket, out: Path, device: torch.device, clock: _Clock) -> None:
+        self.config, self.out, self.clock = config, out, clock
+        self.held_out = validation_set(config, device)
+
+    def begin(self, state: State) -> None:
+        self.out.mkdir(parents=True, exist_ok=True)
+        log.begin(self.out / LOG, state.step)
+
+    def after_step(self, state: State) -> None:
+        validating = state.step % self.config.validate_every == 0
+        if validating or state.step % self.config.log_every == 0:
+            self._report(state, validating=validating)
+        if self.clock.since_saved() > 60 * self.config.checkpoint_minutes:
+            save(state, self.config, self.out / CHECKPOINT)
+            self.clock.saved()
+
+    def end(self, state: State) -> None:
+        self._report(state, validating=True)
+        save(state, self.config, self.out / CHECKPOINT)
+
+    def _report(self, state: State, *, validating: bool) -> None:
+        """Add a line to the log and say the same in words."""
+        measures = validate(state.average, self.held_out, self.config) if validating else {}
+        numbers = self.clock.means() | measures
+        where = {"step": state.step, "n_images": state.n_images, "seconds": state.seconds}
+        log.append(self.out / LOG, where | {"side": self.clock.side} | numbers)
+        shown = ("loss", "mask", "peak", "point", *log.COLUMNS[-5:])
+        words = " ".join(f"{name} {numbers[name]:.3f}" for name in shown if name in numbers)
+        logger.info("step %d, %d images, %.0f s: %s", state.step, state.n_images, state.seconds, words)
 
 
 def _start(config: TrainPocket, out: Path, device: torch.device, *, resume: bool) -> State:
@@ -69,6 +107,7 @@ class _Clock:
         self._saved = time.monotonic()
         self._asked = self.seconds
         self.drawing = 0.0
+        self.side = 0
         self._sums: dict[str, float] = {}
         self._n = 0
 
@@ -97,15 +136,18 @@ class _Clock:
 
 
 def _draw(
-    config: TrainPocket, step: int, spent: float, device: torch.device, clock: _Clock
+    config: TrainPocket, step: int, spent: float, device: torch.device, clock: _Clock, workers: Workers
 ) -> tuple[Batch, torch.Generator]:
-    """Draw the batch of a step, and the generator of its clicks."""
+    """Draw a worker's batch of a step, and the generator of its clicks."""
     n_pairs, side = batch_shape(config, spent)
     began = time.monotonic()
-    seed = derive_seed(config.seed, "pocket", "pairs", step)
-    pairs = synth_pairs(n_pairs, (side, side), seed=seed, device=device)
+    who = (step, workers.rank) if workers.count > 1 else (step,)
+    pairs = synth_pairs(
+        n_pairs, (side, side), seed=derive_seed(config.seed, "pocket", "pairs", *who), device=device
+    )
     clock.drawing += time.monotonic() - began
-    generator = torch.Generator(device).manual_seed(derive_seed(config.seed, "pocket", "clicks", step))
+    clock.side = side
+    generator = torch.Generator(device).manual_seed(derive_seed(config.seed, "pocket", "clicks", *who))
     batch = make_batch(pairs, config.n_regions, generator, area_power=config.area_power)
     return batch, generator
 
@@ -113,12 +155,3 @@ def _draw(
 def _moment(config: TrainPocket, spent: float, generator: torch.Generator) -> Moment:
     draw = torch.rand((), generator=generator, device=generator.device).item()
     return Moment(spent, spent >= config.corrective_from and draw < config.corrective_share)
-
-
-def _report(state: State, batch: Batch, numbers: dict[str, float], out: Path) -> None:
-    """Add a line to the log and say the same in words."""
-    where = {"step": state.step, "n_images": state.n_images, "seconds": state.seconds}
-    log.append(out / LOG, where | {"side": batch.images.shape[-1]} | numbers)
-    shown = ("loss", "mask", "peak", "point", *log.COLUMNS[-5:])
-    words = " ".join(f"{name} {numbers[name]:.3f}" for name in shown if name in numbers)
-    logger.info("step %d, %d images, %.0f s: %s", state.step, state.n_images, state.seconds, words)

@@ -15,6 +15,7 @@ from promptreg.training.contrast import LARGEST_SCALE, peak_loss, point_loss, pr
 from promptreg.training.losses import segmentation_loss
 from promptreg.training.schedule import balanced_weight, ema_decay, learning_rate
 from promptreg.training.state import State, Trained, follow
+from promptreg.training.workers import ALONE, Workers
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,14 @@ def contrastive(encoded: Encoded, batch: Batch, log_scale: Tensor) -> dict[str, 
 
 
 def update(
-    state: State, batch: Batch, config: TrainPocket, moment: Moment, generator: torch.Generator
+    state: State,
+    batch: Batch,
+    config: TrainPocket,
+    moment: Moment,
+    generator: torch.Generator,
+    workers: Workers = ALONE,
 ) -> dict[str, float]:
-    """Take one step on a batch; returns its losses and the learning rate by name."""
+    """Take one step on the batches of all workers; returns this one's losses and the rate by name."""
     rate = learning_rate(config, state.step, moment.spent)
     for group in state.optimizer.param_groups:
         group["lr"] = rate
@@ -79,11 +85,12 @@ def update(
     total = found["mask"] + found["iou"] + config.contrast * on_embedding
     state.optimizer.zero_grad(set_to_none=True)
     total.backward()
+    workers.average_gradients(state.trained.parameters())
     norm = torch.nn.utils.clip_grad_norm_(state.trained.parameters(), config.clip)
     state.optimizer.step()
     follow(state.average, state.trained.net, ema_decay(config, state.step))
     state.step += 1
-    state.n_images += len(batch.images)
+    state.n_images += len(batch.images) * workers.count
     numbers = {name: value.item() for name, value in found.items()}
     return {"loss": total.item(), **numbers, "gradient": norm.item(), "learning_rate": rate}
 
