@@ -11,7 +11,10 @@ STRIDE = 2
 
 POSITIVE_SHARE = 0.6
 BLOCK, REACH = 4, 2
-"""Negative clicks fall mostly within so many blocks of mask cells of the region."""
+"""Near negative clicks fall within so many blocks of mask cells of the region."""
+
+FAR_SHARE = 0.3
+"""Share of the negative clicks that fall anywhere outside, as people also click there."""
 
 TINY = 1e-7
 
@@ -26,10 +29,12 @@ def simulated_clicks(
     """
     shape = truth.shape[:2]
     inside = truth.flatten(2).flatten(0, 1)
-    near = _surroundings(truth).flatten(2).flatten(0, 1)
+    outside = 1 - inside
+    near = _surroundings(truth).flatten(2).flatten(0, 1) * outside
+    anywhere, close = (weights / weights.sum(1, keepdim=True).clamp_min(TINY) for weights in (outside, near))
     on, beside = (
         torch.multinomial(weights + TINY, n_points, replacement=True, generator=generator)
-        for weights in (inside, near * (1 - inside) + 1e-3 * (1 - inside))
+        for weights in (inside, FAR_SHARE * anywhere + (1 - FAR_SHARE) * close)
     )
     kind = torch.rand(on.shape, generator=generator, device=on.device) < POSITIVE_SHARE
     kind[:, 0] = True

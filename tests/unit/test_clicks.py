@@ -1,6 +1,6 @@
 import torch
 
-from promptreg.training.clicks import STRIDE, corrective_clicks, simulated_clicks
+from promptreg.training.clicks import FAR_SHARE, STRIDE, corrective_clicks, simulated_clicks
 
 
 def boxes(n=200):
@@ -36,6 +36,14 @@ def test_negative_clicks_are_mostly_near():
     beyond = torch.stack([5 - negative, negative - torch.tensor([8.0, 8.0])]).amax((0, 2))
     assert (beyond <= 12).all()
     assert (negative[:, 1] < 16).float().mean() > 0.9
+
+
+def test_some_negative_clicks_fall_anywhere():
+    truth = torch.zeros(400, 1, 64, 64)
+    truth[..., 4:8, 4:8] = 1
+    points, labels = simulated_clicks(truth, 5, single_share=0.0, generator=drawing())
+    far = (points[labels == 0] / STRIDE > 32).any(-1).float().mean().item()
+    assert abs(far - FAR_SHARE * 0.75) < 0.05
 
 
 def test_the_share_of_single_clicks_is_the_one_asked_for_and_the_rest_have_two_to_all():
