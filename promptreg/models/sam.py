@@ -1,14 +1,13 @@
 """Segment Anything (Kirillov et al., arXiv:2304.02643) behind the contract, on tensors throughout.
 
 The modules are those of the package `segment_anything`; its predictor and its `forward` are passed
-by, because they drop derivatives. The image is resized so that its longest side is the encoder's, and
-padded below and beside; features and masks are cropped to the image again, so that no cell of padding
-takes part in a similarity. Where the cells lie is said by their grids alone.
+by, because they drop derivatives. Models of the same layout differ in `Inputs` and `Offer` alone. Where
+an image is padded below and beside, features and masks are cropped to it again, so that no cell of
+padding takes part in a similarity. Where the cells lie is said by their grids alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from math import ceil, pi
 from typing import Any, ClassVar, Self
@@ -21,18 +20,19 @@ from torch.nn.functional import pad
 from promptreg import checkpoints
 from promptreg.geometry import apply_affine, resized
 from promptreg.models.base import check_prompts
-from promptreg.models.colours import resize_8bit, to_colours
+from promptreg.models.colours import to_colours
+from promptreg.models.prompt_groups import by_length
+from promptreg.models.sam_settings import AS_PROMPTED, LONGEST_SIDE, Inputs, Offer
 from promptreg.models.slicewise import Slicewise
 from promptreg.types import Candidates, Embedding, Grid, Image
 
 
 class SegmentAnything:
-    """A frozen `segment_anything` model of planar images.
+    """A frozen model of planar images in the layout of `segment_anything`.
 
-    One click is decoded to the three masks of decreasing ambiguity, more points to the one mask that
-    is trained for them, as the authors advise; in a batch of both kinds that one stands three times.
-    Own scores are predicted IoUs. The model follows its input to its device; the encoder runs in
-    bfloat16 on CUDA, everything else in float32.
+    Which masks are candidates depends on the number of points (`Offer`); in a batch of prompts with three
+    and with one, that one stands three times. Own scores are predicted IoUs. The model follows its input
+    to its device; the encoder runs in bfloat16 on CUDA, everything else in float32.
     """
 
     ndim: tuple[int, ...] = (2,)
@@ -41,8 +41,12 @@ class SegmentAnything:
     prompts_per_chunk: ClassVar[int] = 8
     slices_per_chunk: ClassVar[int] = 4
 
-    def __init__(self, sam: Any, *, name: str = "sam") -> None:
+    def __init__(
+        self, sam: Any, *, name: str = "sam", inputs: Inputs = LONGEST_SIDE, offer: Offer = AS_PROMPTED
+    ) -> None:
         self.name = name
+        self.inputs = inputs
+        self.offer = offer
         self.sam = sam.eval().requires_grad_(False)
         self._side: int = sam.image_encoder.img_size
 
@@ -75,7 +79,7 @@ class SegmentAnything:
         resampled = self._input_grid(grid)
         padded = replace(resampled, shape=(self._side, self._side))
         chunks = colours.split(self.slices_per_chunk)
-        full = torch.cat([self._encode(resize_8bit(chunk, resampled.shape)) for chunk in chunks])
+        full = torch.cat([self._encode(self.inputs.transform(one, resampled.shape)) for one in chunks])
         cells = resized(padded, full.shape[-2:])
         masks = resized(padded, [4 * n for n in cells.shape])
         height, width = (
@@ -89,30 +93,27 @@ class SegmentAnything:
         ]
 
     def decode(self, embedding: Embedding, points: Tensor, labels: Tensor) -> Candidates:
-        """Decode B prompts; three candidates if a prompt of the batch is one click, one otherwise."""
+        """Decode B prompts; as many candidates as the prompt with the most of them has."""
         check_prompts(points, labels, ndim=2)
         features = _with_padding(embedding).float()
         self._follow(features)
         inputs = self._input_grid(embedding.image_grid)
         to_input = np.linalg.inv(inputs.affine) @ embedding.image_grid.affine
         in_input = apply_affine(to_input, points.float())
-        groups = list(_by_length(labels))
-        n_masks = 3 if groups[0][1].shape[1] == 1 else 1
+        groups = list(by_length(labels))
         found = [
-            self._decode_tokens(
-                features, self._point_tokens(in_input[rows[:, None], kept], labels[rows[:, None], kept])
-            )
+            self._decode_group(features, in_input[rows[:, None], kept], labels[rows[:, None], kept])
             for rows, kept in groups
         ]
+        n_masks = max(one.scores.shape[1] for one in found)
         order = torch.cat([rows for rows, _ in groups]).argsort()
         height, width = embedding.mask_grid.shape
         logits = torch.cat([one.logits[:, :, :height, :width].expand(-1, n_masks, -1, -1) for one in found])
         return Candidates(logits[order], torch.cat([one.scores.expand(-1, n_masks) for one in found])[order])
 
     def _input_grid(self, grid: Grid) -> Grid:
-        """The grid of the resized image, before padding; sides rounded as the package rounds them."""
-        scale = self._side / max(grid.shape)
-        return resized(grid, [max(int(n * scale + 0.5), 1) for n in grid.shape])
+        """The grid of the resized image, before padding."""
+        return self.inputs.grid(grid, self._side)
 
     def _follow(self, tensor: Tensor) -> None:
         """Move the model to the tensor's device; not even touched where it is there (jvp forbids it)."""
@@ -120,36 +121,45 @@ class SegmentAnything:
             self.sam.to(tensor.device)
 
     @torch.no_grad()
-    def _encode(self, colours: Tensor) -> Tensor:
-        """Normalize, pad and encode (N, 3, Y, X) in [0, 255]; (N, C, cells, cells) float32."""
-        self._follow(colours)
-        normalized = (colours - self.sam.pixel_mean) / self.sam.pixel_std
-        height, width = colours.shape[-2:]
-        padded = pad(normalized, (0, self._side - width, 0, self._side - height))
-        device = colours.device.type
+    def _encode(self, prepared: Tensor) -> Tensor:
+        """Pad and encode (N, 3, Y, X); (N, C, cells, cells) float32."""
+        self._follow(prepared)
+        height, width = prepared.shape[-2:]
+        padded = pad(prepared.to(self.sam.pixel_mean.dtype), (0, self._side - width, 0, self._side - height))
+        device = prepared.device.type
         with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
             return self.sam.image_encoder(padded).float()
 
+    def _prompt_tokens(self, features: Tensor, points: Tensor, labels: Tensor) -> Tensor:
+        """Tokens (B, T, C) of points (B, P, 2) y, x in cells of the encoder's input, of no padding."""
+        return self._point_tokens(points, labels)
+
     def _point_tokens(self, points: Tensor, labels: Tensor) -> Tensor:
-        """Prompt tokens (B, P + 1, C) of points (B, P, 2) y, x in cells of the encoder's input.
+        """Tokens (B, P + 1, C) of points (B, P, 2); the last is the padding that stands for "no box"."""
+        encoder = self.sam.prompt_encoder
+        kinds = torch.cat([encoder.point_embeddings[i].weight for i in (0, 1)])
+        nothing = encoder.not_a_point_embed.weight.expand(len(points), 1, -1)
+        return torch.cat([self._position(points) + kinds[labels], nothing], dim=1)
+
+    def _position(self, points: Tensor) -> Tensor:
+        """Position codes (B, P, C) of points (B, P, 2) y, x in cells of the encoder's input.
 
         The prompt encoder's own method assigns in place; this one is a function of the points, which
-        every kind of derivative needs. The last token is the padding that stands for "no box".
+        every kind of derivative needs.
         """
-        encoder = self.sam.prompt_encoder
         unit = (points.flip(-1) + 0.5) / self._side
-        phase = 2 * pi * (2 * unit - 1) @ encoder.pe_layer.positional_encoding_gaussian_matrix
-        position = torch.cat([phase.sin(), phase.cos()], dim=-1)
-        kinds = torch.cat([encoder.point_embeddings[i].weight for i in (0, 1)])
-        nothing = encoder.not_a_point_embed.weight
-        return torch.cat([position + kinds[labels], nothing.expand(len(points), 1, -1)], dim=1)
+        frequencies = self.sam.prompt_encoder.pe_layer.positional_encoding_gaussian_matrix
+        phase = 2 * pi * (2 * unit - 1) @ frequencies
+        return torch.cat([phase.sin(), phase.cos()], dim=-1)
 
-    def _decode_tokens(self, features: Tensor, tokens: Tensor) -> Candidates:
-        """Decode prompts of one length (B, P + 1, C) chunk by chunk: three masks for one click, else one."""
+    def _decode_group(self, features: Tensor, points: Tensor, labels: Tensor) -> Candidates:
+        """Decode prompts of one length (B, P, 2) chunk by chunk; features (C, cells, cells)."""
+        tokens = self._prompt_tokens(features, points, labels)
         chunks = [self._masks(features, chunk) for chunk in tokens.split(self.prompts_per_chunk)]
         logits, scores = (torch.cat(part) for part in zip(*chunks, strict=True))
-        offered = slice(1, 4) if tokens.shape[1] == 2 else slice(0, 1)
-        return Candidates(logits[:, offered], scores[:, offered])
+        offered = self.offer.masks(points.shape[1])
+        scores = scores[:, offered]
+        return Candidates(logits[:, offered], scores if self.offer.scored else torch.zeros_like(scores))
 
     def _masks(self, features: Tensor, prompts: Tensor) -> tuple[Tensor, Tensor]:
         """All four masks (B, 4, 4h, 4w) and IoUs (B, 4) of features (C, h, w) and prompts (B, T, C).
@@ -198,17 +208,3 @@ def _with_padding(embedding: Embedding) -> Tensor:
     """Put the encoder's output together again, (C, cells, cells)."""
     rows = torch.cat([embedding.features, embedding.extras["right"].to(embedding.features)], dim=2)
     return torch.cat([rows, embedding.extras["below"].to(embedding.features)], dim=1)
-
-
-def _by_length(labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield prompts (B, P) of equal length, shortest first: their rows (b,) and their points' columns (b, n).
-
-    Padding is left out, not decoded as "no point": the decoder would attend to it. No prompts at all
-    are one group.
-    """
-    real = labels != -1
-    lengths = real.sum(1)
-    columns = (~real).long().argsort(dim=1, stable=True)
-    for n_points in lengths.unique().tolist() or [labels.shape[1]]:
-        rows = (lengths == n_points).nonzero().flatten()
-        yield rows, columns[rows, :n_points]
