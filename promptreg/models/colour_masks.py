@@ -21,6 +21,8 @@ SMOOTHING = 1.0
 PRIOR_COUNT = 0.02
 EVIDENCE_LIMIT = 3.0
 CERTAIN = 8.0
+PROMPTS_PER_CHUNK = 8
+"""Prompts whose maps are made together: those of more leave the processor's cache."""
 
 
 def vocabulary(appearance: Tensor, body: Tensor) -> Tensor:
@@ -69,6 +71,12 @@ def colour_logits(words: Tensor, weights: list[Tensor], near: Tensor, clicks: Te
         clicks: (B, *grid.shape) 1 at positive clicks, -1 at negative clicks, 0 elsewhere.
         grid: the mask grid.
     """
+    parts = zip(near.split(PROMPTS_PER_CHUNK), clicks.split(PROMPTS_PER_CHUNK), strict=True)
+    return torch.cat([_colour_logits(words, weights, *some, grid) for some in parts])
+
+
+def _colour_logits(words: Tensor, weights: list[Tensor], near: Tensor, clicks: Tensor, grid: Grid) -> Tensor:
+    """Return what `colour_logits` does, for a few prompts."""
     radii = near.new_tensor(RADII).view(1, -1, *[1] * grid.ndim) * grid.extent.max()
     relative = near[:, None] / radii
     window = (relative < 3).to(near)
@@ -90,7 +98,8 @@ def _look_evidence(words: Tensor, foreground: Tensor, window: Tensor, clicks: Te
     inside = foreground * window + (clicks > 0)
     outside = (1 - foreground) * window + (clicks < 0)
     ratio = _frequencies(words, inside).log() - _frequencies(words, outside).log()
-    return ratio[..., words].clamp(-EVIDENCE_LIMIT, EVIDENCE_LIMIT)
+    evidence = ratio.clamp(-EVIDENCE_LIMIT, EVIDENCE_LIMIT).flatten(0, 1).index_select(1, words.flatten())
+    return evidence.view(*ratio.shape[:2], *words.shape)
 
 
 def _frequencies(words: Tensor, mass: Tensor) -> Tensor:

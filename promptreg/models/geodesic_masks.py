@@ -19,6 +19,9 @@ from promptreg.types import Grid
 
 FAR = 1e4
 PASSES = 2
+CELLS_TOGETHER = 1 << 20
+"""Most cells, of all prompts, that are swept together: long rows for the loop, little memory."""
+
 EDGE_COST = 1.0
 CHANGE_COST = 4.0
 
@@ -34,32 +37,48 @@ def geodesic_distance(seeds: Tensor, cost: Tensor, grid: Grid) -> Tensor:
     cell. A prompt without a seed is `FAR` from everywhere. Two passes of sweeps reach any path that
     turns back on itself at most once; a longer maze is overestimated.
     """
-    n_prompts, shape = len(seeds), seeds.shape[1:]
+    shape = seeds.shape[1:]
+    together = max(CELLS_TOGETHER // math.prod(shape), 1)
+    costs = cost.expand(len(seeds), *shape).split(together)
+    chunks = zip(seeds.split(together), costs, strict=True)
+    return torch.cat([_swept(some, own, grid) for some, own in chunks])
+
+
+def _swept(seeds: Tensor, cost: Tensor, grid: Grid) -> Tensor:
+    """Return what `geodesic_distance` does, for prompts that are few enough to be swept together."""
+    shape = seeds.shape[1:]
     margin = (1, 1) * len(shape)
     distance = functional.pad(torch.where(seeds, 0.0, FAR), margin, value=FAR)
-    half_cost = functional.pad(cost.expand(n_prompts, *shape) / 2, margin, value=0.0)
+    half_cost = functional.pad(cost / 2, margin, value=0.0)
     for _ in range(PASSES):
         for axis in range(len(shape)):
             _sweep(distance, half_cost, axis, grid.spacing)
-    return distance[_inner(distance.shape[1:], (0,) * len(shape))].contiguous()
+    return distance[_inner(distance.shape[1:], (0,) * len(shape))]
 
 
 def _sweep(distance: Tensor, half_cost: Tensor, axis: int, spacing: np.ndarray) -> None:
-    """Carry distances forth and back along one axis, in place; arrays (B, *spatial) have a margin of one."""
-    front, cost = distance.movedim(axis + 1, 0), half_cost.movedim(axis + 1, 0)
-    lateral = np.delete(spacing, axis)
-    moves = []
-    for step in itertools.product((-1, 0, 1), repeat=len(lateral)):
-        length = float(np.hypot(spacing[axis], np.linalg.norm(lateral * step)))
-        moves.append((length, _inner(front.shape[2:], step)))
-    middle, n_rows = _inner(front.shape[2:], (0,) * len(lateral)), front.shape[0]
+    """Carry distances forth and back along one axis, in place; arrays (B, *spatial) have a margin of one.
+
+    What the steps cost is computed for all rows together. Rows are copied next to each other, since they
+    are read and written one by one.
+    """
+    front, cost = (array.movedim(axis + 1, 0).contiguous() for array in (distance, half_cost))
+    lateral, n_rows = np.delete(spacing, axis), len(front)
+    middle = _inner(front.shape[2:], (0,) * len(lateral))
+    here = front[:, *middle].unbind(0)
+    path = torch.empty_like(here[0])
     for rows, back in ((range(2, n_rows - 1), -1), (range(n_rows - 3, 0, -1), 1)):
+        moves = []
+        for step in itertools.product((-1, 0, 1), repeat=len(lateral)):
+            length = float(np.hypot(spacing[axis], np.linalg.norm(lateral * step)))
+            window = _inner(front.shape[2:], step)
+            price = (cost.roll(-back, 0)[:, *window] + cost[:, *middle]).mul_(length)
+            moves.append((front[:, *window].unbind(0), price.unbind(0)))
         for row in rows:
-            best, here_cost = front[row][middle], cost[row][middle]
-            for length, window in moves:
-                path = torch.add(cost[row + back][window], here_cost).mul_(length)
-                best = torch.minimum(best, path.add_(front[row + back][window]))
-            front[row][middle] = best
+            for there, price in moves:
+                torch.add(there[row + back], price[row], out=path)
+                torch.minimum(here[row], path, out=here[row])
+    distance.movedim(axis + 1, 0).copy_(front)
 
 
 def _inner(shape: Sequence[int], step: Sequence[int]) -> tuple[slice, ...]:
