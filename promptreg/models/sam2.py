@@ -13,11 +13,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import gelu
+from torch.nn.functional import gelu, interpolate
 
 from promptreg.models.original_keys import sam2_image_keys
+from promptreg.models.sam_settings import Inputs, normalized
 from promptreg.models.slicewise import Slicewise
-from promptreg.models.transformers_sam import SQUARE, Encoded, TransformersSam
+from promptreg.models.transformers_sam import Encoded, TransformersSam
 from promptreg.models.transformers_weights import loaded
 from promptreg.models.two_way import masks_from, prompted
 
@@ -60,6 +61,15 @@ SIZES = {
 }
 
 
+def stretched(colours: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Resize colours (N, 3, Y, X) in [0, 255] with antialiased linear weights, unrounded, and normalize."""
+    return normalized(interpolate(colours, shape, mode="bilinear", antialias=True))
+
+
+SQUARE = Inputs(stretched, keeps_aspect=False)
+"""The preprocessing of SAM 2."""
+
+
 class Sam2Net:
     """A `Sam2Model`."""
 
@@ -75,7 +85,7 @@ class Sam2Net:
         return Encoded(coarse + self.module.no_memory_embedding.reshape(1, -1, 1, 1), fine)
 
     def masks(self, encoded: Encoded, prompts: Tensor) -> tuple[Tensor, Tensor]:
-        """All four masks (B, 4, 4n, 4n) and IoUs (B, 4) of prompt tokens (B, T, C) on one image (C, n, n)."""
+        """Masks (B, 4, 4 n, 4 n) and their IoUs (B, 4) of prompt tokens (B, T, C) on one image (C, n, n)."""
         decoder = self.module.mask_decoder
         tokens = (decoder.obj_score_token, decoder.iou_token, decoder.mask_tokens)
         own = torch.cat([token.weight for token in tokens])

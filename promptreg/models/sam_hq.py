@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.nn.functional import gelu
 
 from promptreg.models.original_keys import sam_hq_keys
+from promptreg.models.sam_settings import LONGEST_SIDE
 from promptreg.models.slicewise import Slicewise
-from promptreg.models.transformers_sam import LONGEST_SIDE, Encoded, TransformersSam
+from promptreg.models.transformers_sam import Encoded, TransformersSam
 from promptreg.models.transformers_weights import loaded
 from promptreg.models.two_way import masks_from, prompted
 
@@ -68,7 +69,7 @@ class SamHQNet:
         return Encoded(found.last_hidden_state, {"fine": decoder.encoder_conv2(late) + early})
 
     def masks(self, encoded: Encoded, prompts: Tensor) -> tuple[Tensor, Tensor]:
-        """All four masks (B, 4, 4n, 4n) and IoUs (B, 4) of prompt tokens (B, T, C) on one image (C, n, n)."""
+        """Masks (B, 4, 4 n, 4 n) and their IoUs (B, 4) of prompt tokens (B, T, C) on one image (C, n, n)."""
         decoder = self.module.mask_decoder
         tokens = (decoder.iou_token, decoder.mask_tokens, decoder.hq_token)
         own = torch.cat([token.weight for token in tokens])

@@ -1,4 +1,4 @@
-"""SlimSAM (Chen et al., arXiv:2312.05284): Segment Anything with a uniformly pruned ViT-B, by `transformers`."""
+"""SlimSAM (Chen et al., arXiv:2312.05284): Segment Anything with a pruned ViT-B, by `transformers`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import gelu
 
+from promptreg.models.sam_settings import LONGEST_SIDE
 from promptreg.models.slicewise import Slicewise
-from promptreg.models.transformers_sam import LONGEST_SIDE, Encoded, TransformersSam
+from promptreg.models.transformers_sam import Encoded, TransformersSam
 from promptreg.models.transformers_weights import loaded
 from promptreg.models.two_way import masks_from, prompted
 
@@ -29,7 +30,7 @@ class SamNet:
         return Encoded(self.module.vision_encoder(pixels).last_hidden_state)
 
     def masks(self, encoded: Encoded, prompts: Tensor) -> tuple[Tensor, Tensor]:
-        """All four masks (B, 4, 4n, 4n) and IoUs (B, 4) of prompt tokens (B, T, C) on one image (C, n, n)."""
+        """Masks (B, 4, 4 n, 4 n) and their IoUs (B, 4) of prompt tokens (B, T, C) on one image (C, n, n)."""
         decoder = self.module.mask_decoder
         own = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
         attended, cells = prompted(self.module, own, encoded.features, prompts)

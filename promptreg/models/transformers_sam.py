@@ -1,4 +1,4 @@
-"""Planar models of the package `transformers` behind the contract: frames, chunks, prompts of any length.
+"""Planar models of the package `transformers` behind the contract: grids, chunks, prompts of any length.
 
 What is particular to a family (SAM 2, SAM-HQ, SlimSAM) is its `Net`. The predictors of the package and the
 `forward` of its models are passed by, because they drop derivatives. `transformers` itself is imported where
@@ -7,7 +7,7 @@ a model is built, not here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import ClassVar, Protocol
@@ -15,23 +15,23 @@ from typing import ClassVar, Protocol
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, pad
+from torch.nn.functional import pad
 
 from promptreg.geometry import apply_affine, resized
 from promptreg.models.base import check_prompts
-from promptreg.models.colours import resize_8bit, to_colours
+from promptreg.models.colours import to_colours
 from promptreg.models.prompt_groups import by_length
+from promptreg.models.sam_settings import AS_PROMPTED, Inputs
 from promptreg.models.two_way import point_tokens
 from promptreg.types import Candidates, Embedding, Grid, Image
-
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
-"""Of colours in [0, 1]; all models of the family were trained with those of ImageNet."""
 
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """What a net made of N images: `features` (N, C, n, n), and whatever else `masks` needs, (N, ...) each."""
+    """What a net made of images: `features` (..., C, n, n), and whatever else `masks` needs, by name.
+
+    Tensors have a leading axis for several images, and none for one.
+    """
 
     features: Tensor
     extras: Mapping[str, Tensor] = field(default_factory=dict)
@@ -48,40 +48,8 @@ class Net(Protocol):
         ...
 
     def masks(self, encoded: Encoded, prompts: Tensor) -> tuple[Tensor, Tensor]:
-        """All four masks (B, 4, 4n, 4n) and own scores (B, 4) of prompt tokens (B, T, C) on one image."""
+        """Masks (B, 4, 4 n, 4 n) and their scores (B, 4) of prompt tokens (B, T, C) on one image (C, n, n)."""
         ...
-
-
-@dataclass(frozen=True)
-class Frame:
-    """How an image comes into the encoder's square: the grid of the resized image, and the resizing.
-
-    `inputs` takes the image's grid and the side of the square, `resize` colours (N, 3, Y, X) in [0, 255] and
-    a shape. Whatever the resized image leaves of the square, to the right or below, is padded.
-    """
-
-    inputs: Callable[[Grid, int], Grid]
-    resize: Callable[[Tensor, tuple[int, ...]], Tensor]
-
-
-def longest_side(grid: Grid, side: int) -> Grid:
-    """The grid with `side` cells along its longest axis; sides rounded as the published code rounds them."""
-    scale = side / max(grid.shape)
-    return resized(grid, [max(int(n * scale + 0.5), 1) for n in grid.shape])
-
-
-def square(grid: Grid, side: int) -> Grid:
-    """The grid with `side` cells along either axis: the image is stretched."""
-    return resized(grid, (side, side))
-
-
-def resize_unrounded(colours: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Resize (N, C, Y, X) with antialiased linear weights."""
-    return interpolate(colours, shape, mode="bilinear", antialias=True)
-
-
-LONGEST_SIDE = Frame(longest_side, resize_8bit)
-SQUARE = Frame(square, resize_unrounded)
 
 
 class TransformersSam:
@@ -99,10 +67,10 @@ class TransformersSam:
     prompts_per_chunk: ClassVar[int] = 8
     slices_per_chunk: ClassVar[int] = 4
 
-    def __init__(self, net: Net, frame: Frame, *, name: str) -> None:
+    def __init__(self, net: Net, inputs: Inputs, *, name: str) -> None:
         self.name = name
         self.net = net
-        self.frame = frame
+        self.inputs = inputs
         net.module.eval().requires_grad_(False)
 
     def prepare(self, data: Tensor) -> Tensor:
@@ -117,7 +85,7 @@ class TransformersSam:
 
     def embed_stack(self, colours: Tensor, grid: Grid) -> list[Embedding]:
         """Encode N prepared images (N, 3, Y, X) that share one grid."""
-        inputs = self.frame.inputs(grid, self.net.side)
+        inputs = self.inputs.grid(grid, self.net.side)
         return [
             self._embedding(Encoded(features, dict(zip(encoded.extras, extras, strict=True))), inputs, grid)
             for chunk in colours.split(self.slices_per_chunk)
@@ -127,10 +95,9 @@ class TransformersSam:
 
     def pixels(self, colours: Tensor, grid: Grid) -> Tensor:
         """What the encoder sees of colours (N, 3, Y, X) in [0, 255]: (N, 3, side, side), normalized."""
-        resampled = self.frame.resize(colours, self.frame.inputs(grid, self.net.side).shape)
-        mean, std = (255 * colours.new_tensor(values)[:, None, None] for values in (MEAN, STD))
-        height, width = resampled.shape[-2:]
-        return pad((resampled - mean) / std, (0, self.net.side - width, 0, self.net.side - height))
+        transformed = self.inputs.transform(colours, self.inputs.grid(grid, self.net.side).shape)
+        height, width = transformed.shape[-2:]
+        return pad(transformed, (0, self.net.side - width, 0, self.net.side - height))
 
     def decode(self, embedding: Embedding, points: Tensor, labels: Tensor) -> Candidates:
         """Decode B prompts; three candidates if a prompt of the batch is one click, one otherwise."""
@@ -151,7 +118,7 @@ class TransformersSam:
 
     def _unit_points(self, points: Tensor, grid: Grid) -> Tensor:
         """Points (B, P, 2) in index coordinates of an image as fractions x, y of the encoder's square."""
-        to_input = np.linalg.inv(self.frame.inputs(grid, self.net.side).affine) @ grid.affine
+        to_input = np.linalg.inv(self.inputs.grid(grid, self.net.side).affine) @ grid.affine
         return (apply_affine(to_input, points).flip(-1) + 0.5) / self.net.side
 
     def _decode_group(self, encoded: Encoded, unit: Tensor, labels: Tensor) -> Candidates:
@@ -159,7 +126,7 @@ class TransformersSam:
         tokens = point_tokens(self.net.module.prompt_encoder, unit, labels.to(unit.device))
         chunks = [self.net.masks(encoded, chunk) for chunk in tokens.split(self.prompts_per_chunk)]
         logits, scores = (torch.cat(part) for part in zip(*chunks, strict=True))
-        offered = slice(1, 4) if unit.shape[1] == 1 else slice(0, 1)
+        offered = AS_PROMPTED.masks(unit.shape[1])
         return Candidates(logits[:, offered], scores[:, offered])
 
     @torch.no_grad()

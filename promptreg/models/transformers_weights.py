@@ -1,4 +1,4 @@
-"""Published weights for models of the package `transformers`, built from numbers in code, not from the hub."""
+"""Published weights for models of the package `transformers`, which are built without the hub."""
 
 from __future__ import annotations
 

@@ -7,11 +7,12 @@ from functools import cache
 import torch
 from torch import nn
 
-from promptreg.models.sam2 import Sam2Net
+from promptreg.models.sam2 import SQUARE, Sam2Net
 from promptreg.models.sam_hq import SamHQNet
+from promptreg.models.sam_settings import LONGEST_SIDE
 from promptreg.models.slicewise import Slicewise
 from promptreg.models.slimsam import SamNet
-from promptreg.models.transformers_sam import LONGEST_SIDE, SQUARE, TransformersSam
+from promptreg.models.transformers_sam import TransformersSam
 
 SIDE, CHANNELS = 128, 32
 PROMPTS = {"hidden_size": CHANNELS, "image_size": SIDE}
@@ -51,7 +52,9 @@ def small_sam2() -> nn.Module:
         fpn_hidden_size=CHANNELS,
     )
     return drawn(
-        Sam2Model(Sam2Config(vision_config=vision, prompt_encoder_config=PROMPTS, mask_decoder_config=DECODER))
+        Sam2Model(
+            Sam2Config(vision_config=vision, prompt_encoder_config=PROMPTS, mask_decoder_config=DECODER)
+        )
     )
 
 
