@@ -1,73 +1,47 @@
-"""Weight files: what is known of them, where they lie, how they get there, whether they are intact.
+"""Weight files: where they lie, how they get there, whether they are intact.
 
-The table is `config/checkpoints.tsv`; files lie in the folder that PROMPTREG_CACHE names
-(`~/.cache/promptreg` if unset). Nothing is downloaded unless `fetch` is called. Imports no torch.
+What is known of them is in `promptreg.checkpoint_table`; files lie in the folder that PROMPTREG_CACHE
+names (`~/.cache/promptreg` if unset). Nothing is downloaded unless `fetch` is called. Imports no torch.
 """
 
 from __future__ import annotations
 
-import csv
 import functools
 import hashlib
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from promptreg.checkpoint_table import TABLE_VARIABLE, Checkpoint, find, table
+from promptreg.state_dicts import load_strictly, read_state_dict
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-TABLE_VARIABLE = "PROMPTREG_CHECKPOINTS_TABLE"
+__all__ = [
+    "CACHE_VARIABLE",
+    "TABLE_VARIABLE",
+    "Checkpoint",
+    "CheckpointUnavailable",
+    "cache_dir",
+    "fetch",
+    "find",
+    "load_state_dict",
+    "load_strictly",
+    "path",
+    "shipped_file",
+    "shipped_hash",
+    "status",
+    "table",
+    "verify",
+]
+
 CACHE_VARIABLE = "PROMPTREG_CACHE"
 
 
 class CheckpointUnavailable(RuntimeError):
     """A weight file is absent or incomplete; the message says how to get it."""
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """One row of the table; `n_bytes` and `sha256` are those of the published file."""
-
-    name: str
-    file: str
-    url: str
-    n_bytes: int
-    sha256: str
-    licence: str
-    trained_on: str
-
-
-def table() -> dict[str, Checkpoint]:
-    """Read every known checkpoint, by name; FileNotFoundError if the table itself is not found."""
-    with table_path().open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream, delimiter="\t"))
-    return {row["name"]: _checkpoint(row) for row in rows}
-
-
-def table_path() -> Path:
-    """Return where the table lies: $PROMPTREG_CHECKPOINTS_TABLE, the checkout, or the working directory."""
-    if TABLE_VARIABLE in os.environ:
-        candidates = [Path(os.environ[TABLE_VARIABLE])]
-    else:
-        roots = (Path(__file__).resolve().parents[1], Path.cwd())
-        candidates = [root / "config" / "checkpoints.tsv" for root in roots]
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate
-    looked = " and ".join(str(candidate) for candidate in candidates)
-    raise FileNotFoundError(
-        f"no checkpoint table: looked at {looked}; set {TABLE_VARIABLE} to the path of checkpoints.tsv"
-    )
-
-
-def find(name: str) -> Checkpoint:
-    """Return the row of a checkpoint; ValueError with the known names if absent."""
-    known = table()
-    if name not in known:
-        raise ValueError(f"unknown checkpoint '{name}': {table_path()} has {', '.join(known)}")
-    return known[name]
 
 
 def cache_dir() -> Path:
@@ -86,7 +60,7 @@ def status(name: str) -> tuple[bool, str]:
     if not file.is_file():
         return False, f"{file} is absent; {_remedy(name)}"
     found = file.stat().st_size
-    if found != expected.n_bytes:
+    if expected.n_bytes is not None and found != expected.n_bytes:
         return (
             False,
             f"{file} has {found} bytes, expected {expected.n_bytes}; delete it, then {_remedy(name)}",
@@ -118,7 +92,12 @@ def fetch(name: str) -> Path:
     if status(name)[0]:
         return verify(name)
     try:
-        pooch.retrieve(row.url, known_hash=f"sha256:{row.sha256}", fname=row.file, path=cache_dir())
+        pooch.retrieve(
+            row.url,
+            known_hash=f"sha256:{row.sha256}" if row.sha256 else None,
+            fname=row.file,
+            path=cache_dir(),
+        )
     except OSError as error:
         raise CheckpointUnavailable(f"cannot download {row.url}: {error}; {_remedy(name)}") from error
     return verify(name)
@@ -136,7 +115,7 @@ def verify(name: str) -> Path:
     expected, file = find(name).sha256, path(name)
     stat = file.stat()
     found = _sha256(file, stat.st_size, stat.st_mtime_ns)
-    if found != expected:
+    if expected and found != expected:
         raise ValueError(
             f"{file} is not the published '{name}': its sha256 is {found}, expected {expected}; "
             f"delete it, then {_remedy(name)}"
@@ -145,22 +124,13 @@ def verify(name: str) -> Path:
 
 
 def load_state_dict(name: str) -> dict[str, Tensor]:
-    """Verify a checkpoint and read its tensors onto the CPU; runs no code from the file."""
-    import torch
+    """Verify a checkpoint and read its tensors onto the CPU, by name; runs no code from the file.
 
-    return torch.load(verify(name), map_location="cpu", weights_only=True)
-
-
-def _checkpoint(row: dict[str, Any]) -> Checkpoint:
-    """Turn one line of the table into a row; ValueError naming the line's checkpoint if it is malformed."""
-    try:
-        n_bytes = int(row.pop("bytes"))
-        return Checkpoint(n_bytes=n_bytes, **row)
-    except (KeyError, TypeError, ValueError) as error:
-        columns = "name, file, url, bytes, sha256, licence, trained_on"
-        raise ValueError(
-            f"{table_path()}, row '{row.get('name')}': expected columns {columns} ({error})"
-        ) from error
+    Raises:
+        CheckpointUnavailable: the file is absent or incomplete.
+        ValueError: a wrong hash, no such key, or no file of tensors; names the file.
+    """
+    return read_state_dict(verify(name), find(name).key)
 
 
 def _remedy(name: str) -> str:

@@ -20,6 +20,8 @@ LAYERS = (
         "provenance",
         "seeds",
         "atomic",
+        "checkpoint_table",
+        "state_dicts",
         "checkpoints",
         "device",
         "labelmaps",

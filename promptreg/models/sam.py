@@ -56,12 +56,13 @@ class SegmentAnything:
 
         Raises:
             CheckpointUnavailable: the weights are not in the cache.
+            ValueError: they are other weights than the name says.
         """
         from segment_anything import sam_model_registry
 
         state = checkpoints.load_state_dict(name)
         sam = sam_model_registry[name.removeprefix("sam_")]()
-        sam.load_state_dict(state, strict=True)
+        checkpoints.load_strictly(sam, state, name)
         return cls(sam, name=name)
 
     def prepare(self, data: Tensor) -> Tensor:
@@ -94,7 +95,7 @@ class SegmentAnything:
 
     def decode(self, embedding: Embedding, points: Tensor, labels: Tensor) -> Candidates:
         """Decode B prompts; as many candidates as the prompt with the most of them has."""
-        check_prompts(points, labels, ndim=2)
+        check_prompts(points, labels, ndim=2, negative=self.negative_points)
         features = _with_padding(embedding).float()
         self._follow(features)
         inputs = self._input_grid(embedding.image_grid)

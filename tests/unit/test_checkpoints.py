@@ -7,7 +7,7 @@ import torch
 
 from promptreg import checkpoints, registry
 
-COLUMNS = "name\tfile\turl\tbytes\tsha256\tlicence\ttrained_on\n"
+COLUMNS = "name\tfile\turl\tbytes\tsha256\tlicence\taccept\tkey\ttrained_on\n"
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def published(tmp_path, monkeypatch):
     payload = origin.read_bytes()
     digest = hashlib.sha256(payload).hexdigest()
     table = tmp_path / "checkpoints.tsv"
-    row = f"tiny\ttiny.pth\thttp://127.0.0.1:9/tiny.pth\t{len(payload)}\t{digest}\tCC0\tnothing\n"
+    row = f"tiny\ttiny.pth\thttp://127.0.0.1:9/tiny.pth\t{len(payload)}\t{digest}\tCC0\t\t\tnothing\n"
     table.write_text(COLUMNS + row)
     monkeypatch.setenv("PROMPTREG_CHECKPOINTS_TABLE", str(table))
     monkeypatch.setenv("PROMPTREG_CACHE", str(tmp_path / "cache"))
@@ -36,9 +36,8 @@ def test_the_table_of_the_repository_lists_every_checkpoint_that_the_registry_na
     named = {entry.checkpoint for entry in registry.MODELS.values() if entry.checkpoint}
     assert named <= set(rows)
     for row in rows.values():
-        assert len(row.sha256) == 64
-        assert row.n_bytes > 1e8
-        assert row.url.endswith(row.file)
+        assert row.n_bytes is None or row.n_bytes > 1e6
+        assert row.url.startswith("https://")
 
 
 def test_an_absent_file_is_reported_with_the_command_that_gets_it(published):

@@ -37,8 +37,8 @@ def published(tmp_path, monkeypatch):
     payload = b"weights"
     digest = hashlib.sha256(payload).hexdigest()
     (tmp_path / "table.tsv").write_text(
-        "name\tfile\turl\tbytes\tsha256\tlicence\ttrained_on\n"
-        f"tiny\ttiny.pth\thttp://127.0.0.1:9/tiny.pth\t{len(payload)}\t{digest}\tCC0\tnothing\n"
+        "name\tfile\turl\tbytes\tsha256\tlicence\taccept\tkey\ttrained_on\n"
+        f"tiny\ttiny.pth\thttp://127.0.0.1:9/tiny.pth\t{len(payload)}\t{digest}\tCC0\t\t\tnothing\n"
     )
     monkeypatch.setenv(checkpoints.TABLE_VARIABLE, str(tmp_path / "table.tsv"))
     monkeypatch.setenv(checkpoints.CACHE_VARIABLE, str(tmp_path))
