@@ -1,0 +1,83 @@
+"""MedSAM (Ma et al., Segment Anything in Medical Images, Nature Communications 2024) behind the contract.
+
+It is SAM with ViT-B, trained further on medical images, with one box as the prompt and with one mask. Its
+images are squares: stretched by cubic splines, at 8 bits, each spread over [0, 1]; no mean is subtracted.
+It never saw a point in training. `MedSamPoint` gives it points all the same, as the paper's row does;
+`MedSamBox` makes of every click the box that the model knows, and takes positive clicks alone.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from promptreg.models.click_boxes import box_of_clicks
+from promptreg.models.sam import SegmentAnything
+from promptreg.models.sam_parts import vit_b, with_weights
+from promptreg.models.sam_settings import FIRST_ALONE, Inputs
+from promptreg.models.slicewise import Slicewise
+
+
+def spread_square(colours: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Stretch (N, 3, Y, X) in [0, 255] to `shape` and spread each image over [0, 1], as in training.
+
+    8 bits are kept before and after, as the published arrays do. A uniform image becomes zero.
+    """
+    levels = colours.floor()
+    rows, columns = (_spline(old, new).to(levels) for old, new in zip(levels.shape[-2:], shape, strict=True))
+    stretched = rows @ levels @ columns.T
+    low, high = levels.amin((1, 2, 3), keepdim=True), levels.amax((1, 2, 3), keepdim=True)
+    # Whole levels must survive the rounding errors of the products.
+    levels = (stretched.clamp(low, high) + 1e-3).floor()
+    low, high = levels.amin((1, 2, 3), keepdim=True), levels.amax((1, 2, 3), keepdim=True)
+    return (levels - low) / (high - low).clamp_min(1e-8)
+
+
+@lru_cache(maxsize=8)
+def _spline(old: int, new: int) -> Tensor:
+    """The matrix (new, old) by which `skimage.transform.resize` resizes one axis of an image.
+
+    Cubic splines with antialiasing are linear and act on either axis alone, so that the identity shows all
+    of them.
+    """
+    from skimage.transform import resize
+
+    matrix = resize(np.eye(old), (new, old), order=3, anti_aliasing=True, clip=False)
+    return torch.from_numpy(matrix)
+
+
+INPUTS = Inputs(spread_square, keeps_aspect=False)
+
+
+class PlanarMedSamBox(SegmentAnything):
+    """A model of the layout of SAM that is given the box of its clicks instead of the clicks."""
+
+    negative_points = False
+
+    def _prompt_tokens(self, features: Tensor, points: Tensor, labels: Tensor) -> Tensor:
+        """Tokens (B, 2, C) of the two corners of each prompt's box."""
+        cells = features.shape[1:]
+        stride = self._side / cells[0]
+        boxes = box_of_clicks(features, (points + 0.5) / stride - 0.5)
+        corners = ((boxes + 0.5) * stride - 0.5).clamp(0, self._side - 1)
+        kinds = [self.sam.prompt_encoder.point_embeddings[i].weight for i in (2, 3)]
+        return self._position(corners) + torch.cat(kinds)
+
+
+class MedSamPoint(Slicewise):
+    """MedSAM with its published weights, prompted with points; volumes slice by slice."""
+
+    def __init__(self) -> None:
+        sam = with_weights(vit_b(), "medsam")
+        super().__init__(SegmentAnything(sam, name="medsam_point", inputs=INPUTS, offer=FIRST_ALONE))
+
+
+class MedSamBox(Slicewise):
+    """MedSAM with its published weights, prompted with boxes made of points; volumes slice by slice."""
+
+    def __init__(self) -> None:
+        sam = with_weights(vit_b(), "medsam")
+        super().__init__(PlanarMedSamBox(sam, name="medsam_box", inputs=INPUTS, offer=FIRST_ALONE))
