@@ -25,6 +25,8 @@ class PairSpec:
     `moving` and `fixed` are image ids within the data set, equal for equal files. `annotations` are
     reader-specific references (paths, seeds) to labels and landmarks, JSON-serializable, by role:
     "moving_labels", "fixed_labels", "moving_landmarks", "fixed_landmarks"; a missing role means none.
+    `moving_subject` and `fixed_subject` say who was imaged, so that nobody is both trained on and tested;
+    empty if that is not known.
     """
 
     pair: str
@@ -33,6 +35,8 @@ class PairSpec:
     dimension: int
     group: str
     annotations: dict[str, str]
+    moving_subject: str = ""
+    fixed_subject: str = ""
 
 
 class DatasetReader(Protocol):

@@ -45,6 +45,13 @@ def test_tab_separated_tables_and_missing_optional_columns_are_fine(tmp_path):
     assert (pair.group, pair.dimension, pair.annotations) == ("pairs", 2, {})
 
 
+def test_a_table_may_say_who_was_imaged(tmp_path):
+    columns = "pair_id,moving,fixed,dimension,moving_subject,fixed_subject"
+    named, unknown = table(tmp_path, f"{columns}\np1,a.png,b.png,2,Ann,Bob\np2,a.png,c.png,2,,\n").pairs()
+    assert (named.moving_subject, named.fixed_subject) == ("Ann", "Bob")
+    assert (unknown.moving_subject, unknown.fixed_subject) == ("", "")
+
+
 def test_listing_needs_no_torch():
     code = "import sys; import promptreg.datasets.manifest, promptreg.datasets.demo as d; d.Demo().pairs();"
     code += "sys.exit('torch' in sys.modules or 'SimpleITK' in sys.modules)"
