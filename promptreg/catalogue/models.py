@@ -17,6 +17,14 @@ MODELS = table(
         trained_on="synthetic images alone",
     ),
     Entry(
+        "pocket_features",
+        "promptreg.models.pocket_features:PocketFeatures",
+        "control: features of pocket, masks by their likeness to the click alone; no mask decoder",
+        supervision="synthetic images",
+        shipped="pocket",
+        trained_on="synthetic images alone",
+    ),
+    Entry(
         "blend",
         "promptreg.models.blend:Blend",
         "features of pocket beside those of weightfree, masks of weightfree; native in volumes",
