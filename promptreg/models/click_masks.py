@@ -1,10 +1,11 @@
-"""A pool of candidate masks for each prompt: made, held to the clicks, and scored.
+"""A pool of candidate masks for each prompt: made and held to the clicks.
 
-Three geodesic and three GrabCut-type masks fail on different organs; the score looks for the one with
-a well-supported boundary, a compact shape, a plausible size and the agreement of the other kind.
+Three geodesic and three GrabCut-type masks fail on different organs; scores say which one is meant.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,14 +13,13 @@ from scipy import ndimage
 from torch import Tensor
 
 from promptreg.geometry import cell_indices
-from promptreg.models.colour_masks import N_WORDS, colour_logits, smoothness_weights
+from promptreg.models.colour_masks import colour_logits, smoothness_weights
 from promptreg.models.geodesic_masks import geodesic_distance, geodesic_logits, path_cost
+from promptreg.models.mask_cues import Clicks, Looks, hand_scores
 from promptreg.types import Candidates, Grid
 
 LIMIT = 8.0
 LEAST = 0.5
-SHELL_STEPS = 3
-PLAUSIBLE_RADII = (0.03, 0.2)
 
 
 def click_masks(
@@ -35,26 +35,54 @@ def click_masks(
         labels: (B, P) 1 positive, 0 negative, -1 padding.
         grid: the mask grid.
     """
+    pool = click_pool(levels, edges, words, cells=cells, labels=labels, grid=grid)
+    return candidates(pool, hand_scores(pool.masks, pool.raw > 0, pool.looks, grid))
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Candidates of B prompts: logits `raw` (B, M, *grid.shape), and `masks` bool, which obey the clicks."""
+
+    raw: Tensor
+    masks: Tensor
+    looks: Looks
+    clicks: Clicks
+
+
+def click_pool(
+    levels: Tensor, edges: Tensor, words: Tensor, *, cells: Tensor, labels: Tensor, grid: Grid
+) -> Pool:
+    """Return three geodesic and three GrabCut-type candidates of each prompt; arguments of `click_masks`."""
     positive, negative = marked(cells, labels == 1, grid), marked(cells, labels == 0, grid)
     negative &= ~positive
     cost = path_cost(levels, edges, positive, float(grid.extent.max()))
     distance = geodesic_distance(positive, cost, grid)
     rival = geodesic_distance(negative, cost, grid) if negative.any() else torch.full_like(distance, 2e4)
-    weights = smoothness_weights(levels)
-    clicks = positive.to(distance) - negative.to(distance)
-    near = _distance_to_clicks(cells, labels == 1, grid)
+    looks = Looks(levels, words, smoothness_weights(levels))
+    near, near_negative = (_distance_to_clicks(cells, labels == label, grid) for label in (1, 0))
     raw = torch.cat(
         [
             geodesic_logits(distance, rival, levels, edges, grid),
-            colour_logits(words, weights, near, clicks, grid),
+            colour_logits(words, looks.weights, near, positive.to(distance) - negative.to(distance), grid),
         ],
         dim=1,
     )
-    masks = obedient(raw > 0, positive, negative)
-    scores = mask_scores(masks, raw > 0, words, weights, grid=grid)
-    inside = raw.clamp(LEAST, LIMIT)
-    outside = torch.where(raw > 0, -LIMIT, raw.clamp(-LIMIT, -LEAST))
-    return Candidates(torch.where(masks, inside, outside), scores)
+    clicks = Clicks(positive, negative, near, near_negative)
+    return Pool(raw, obedient(raw > 0, positive, negative), looks, clicks)
+
+
+def joined(pool: Pool, logits: Tensor) -> Pool:
+    """Return a pool with further candidates (B, M', *grid.shape)."""
+    masks = obedient(logits > 0, pool.clicks.positive, pool.clicks.negative)
+    raw, masks = torch.cat([pool.raw, logits], dim=1), torch.cat([pool.masks, masks], dim=1)
+    return replace(pool, raw=raw, masks=masks)
+
+
+def candidates(pool: Pool, scores: Tensor) -> Candidates:
+    """Return the candidates with scores (B, M); logits are bounded, and have the sign of the masks."""
+    inside = pool.raw.clamp(LEAST, LIMIT)
+    outside = torch.where(pool.raw > 0, -LIMIT, pool.raw.clamp(-LIMIT, -LEAST))
+    return Candidates(torch.where(pool.masks, inside, outside), scores)
 
 
 def marked(cells: Tensor, chosen: Tensor, grid: Grid) -> Tensor:
@@ -99,88 +127,3 @@ def _parts_with(masks: Tensor, seeds: Tensor) -> Tensor:
     keep[labels[seeds.cpu().numpy()]] = True
     keep[0] = False
     return torch.from_numpy(keep[labels]).to(masks.device)
-
-
-def mask_scores(masks: Tensor, raw: Tensor, words: Tensor, weights: list[Tensor], *, grid: Grid) -> Tensor:
-    """Return (B, M) scores in [0, 1]: the geometric mean of seven cues that each lie in [0, 1].
-
-    `masks` (B, M, *spatial) bool are those that obey the clicks, `raw` those before; `words` and
-    `weights` as for `colour_logits`.
-    """
-    faces, edge_on_boundary, edge_inside = _boundary(masks, weights, grid)
-    volume = masks.flatten(2).sum(2) * float(np.prod(grid.spacing))
-    kept = (masks & raw).flatten(2).sum(2) / (masks | raw).flatten(2).sum(2).clamp_min(1)
-    cues = [
-        edge_on_boundary,
-        (1 - edge_inside),
-        _compactness(volume, faces, grid.ndim),
-        _plausible_size(volume, grid),
-        _look_contrast(masks, words),
-        (1 + 2 * _agreement(masks)) / 3,
-        (1 + kept) / 2,
-    ]
-    return torch.stack(cues).clamp(1e-3, 1).log().mean(0).exp()
-
-
-def _boundary(masks: Tensor, weights: list[Tensor], grid: Grid) -> tuple[Tensor, Tensor, Tensor]:
-    """Return (B, M): area of the boundary's faces, mean edge strength on them, and between inner cells."""
-    volume = float(np.prod(grid.spacing))
-    area = torch.zeros(masks.shape[:2], device=masks.device)
-    on, inside, n_inside = area.clone(), area.clone(), area.clone()
-    for axis, (weight, spacing) in enumerate(zip(weights, grid.spacing, strict=True)):
-        n = masks.shape[axis + 2]
-        low, high = masks.narrow(axis + 2, 0, n - 1), masks.narrow(axis + 2, 1, n - 1)
-        face, edge = volume / spacing, (1 - weight).flatten()
-        cut, both = (low ^ high).flatten(2).float(), (low & high).flatten(2).float()
-        area += face * cut.sum(2)
-        on += face * (cut @ edge)
-        inside += face * (both @ edge)
-        n_inside += face * both.sum(2)
-    return area, on / area.clamp_min(1e-6), inside / n_inside.clamp_min(1e-6)
-
-
-def _compactness(volume: Tensor, faces: Tensor, ndim: int) -> Tensor:
-    """Face area of the ball of the same volume over the mask's: one for a ball, small for a sponge."""
-    ball = 8 * (volume / np.pi).sqrt() if ndim == 2 else 6 * np.pi * (volume * 3 / (4 * np.pi)) ** (2 / 3)
-    return ball / faces.clamp_min(1e-6)
-
-
-def _plausible_size(volume: Tensor, grid: Grid) -> Tensor:
-    """One for masks as large as balls of 3 to 20 % of the longest side in radius, falling off beyond."""
-    ball = np.pi if grid.ndim == 2 else 4 / 3 * np.pi
-    radius = ((volume / ball) ** (1 / grid.ndim) / float(grid.extent.max())).clamp_min(1e-6)
-    low, high = PLAUSIBLE_RADII
-    beyond = torch.maximum((low / radius).log(), (radius / high).log()).clamp_min(0)
-    return torch.exp(-2 * beyond.square())
-
-
-def _look_contrast(masks: Tensor, words: Tensor) -> Tensor:
-    """Hellinger distance (B, M) between the looks inside and in the shell of three cells around the mask."""
-    shell = masks.clone()
-    for _ in range(SHELL_STEPS):
-        grown = shell.clone()
-        for axis in range(2, masks.ndim):
-            n = masks.shape[axis]
-            grown.narrow(axis, 0, n - 1).logical_or_(shell.narrow(axis, 1, n - 1))
-            grown.narrow(axis, 1, n - 1).logical_or_(shell.narrow(axis, 0, n - 1))
-        shell = grown
-    inside, around = _looks(masks, words), _looks(shell & ~masks, words)
-    return (1 - (inside * around).sqrt().sum(2)).clamp_min(0).sqrt()
-
-
-def _looks(masks: Tensor, words: Tensor) -> Tensor:
-    """Return (B, M, N_WORDS) shares of the looks in each mask."""
-    one_hot = torch.nn.functional.one_hot(words.flatten(), N_WORDS).float()
-    counts = masks.flatten(2).float() @ one_hot
-    return counts / counts.sum(2, keepdim=True).clamp_min(1)
-
-
-def _agreement(masks: Tensor) -> Tensor:
-    """Return (B, M) the largest overlap (IoU) with a mask of the other kind."""
-    flat = masks.flatten(2).float()
-    common = flat @ flat.transpose(1, 2)
-    size = flat.sum(2)
-    overlap = common / (size[:, :, None] + size[:, None] - common).clamp_min(1)
-    half = masks.shape[1] // 2
-    across = overlap[:, :half, half:]
-    return torch.cat([across.amax(2), across.amax(1)], dim=1)

@@ -38,13 +38,13 @@ class WeightFree:
         """Encode one image of any number of channels; ValueError on values that are not finite."""
         _check_image(image)
         maps = image_maps(image)
-        mask_grid = _mask_grid(maps, image.grid)
+        mask_grid = mask_grid_of(maps, image.grid)
         return Embedding(
             features=context_features(maps),
             feature_grid=maps.cells,
             image_grid=image.grid,
             mask_grid=mask_grid,
-            extras={"body": maps.body, **_mask_maps(maps, mask_grid)},
+            extras={"body": maps.body, **mask_maps(maps, mask_grid)},
         )
 
     def decode(self, embedding: Embedding, points: Tensor, labels: Tensor) -> Candidates:
@@ -52,23 +52,30 @@ class WeightFree:
 
         Clicks are taken at the nearest cell of the mask grid.
         """
-        _check_prompts(points, labels, embedding.image_grid.ndim)
         extras, grid = embedding.extras, embedding.mask_grid
-        device = extras["edges"].device
-        world = index_to_world(embedding.image_grid, points.detach().to(device, torch.float64))
-        upper = torch.tensor(grid.shape, device=device) - 1
-        cells = world_to_index(grid, world).round().long().clamp_min(0).minimum(upper)
         return click_masks(
             extras["levels"].float(),
             extras["edges"].float(),
             extras["words"].long(),
-            cells=cells,
-            labels=labels.to(device),
+            cells=clicked_cells(embedding, points, labels),
+            labels=labels.to(extras["edges"].device),
             grid=grid,
         )
 
 
-def _mask_grid(maps: Maps, image_grid: Grid) -> Grid:
+def clicked_cells(embedding: Embedding, points: Tensor, labels: Tensor) -> Tensor:
+    """Return the cells (B, P, ndim) int64 of the mask grid that points in index coordinates click.
+
+    ValueError unless each prompt has a positive point.
+    """
+    _check_prompts(points, labels, embedding.image_grid.ndim)
+    grid, device = embedding.mask_grid, embedding.extras["edges"].device
+    world = index_to_world(embedding.image_grid, points.detach().to(device, torch.float64))
+    upper = torch.tensor(grid.shape, device=device) - 1
+    return world_to_index(grid, world).round().long().clamp_min(0).minimum(upper)
+
+
+def mask_grid_of(maps: Maps, image_grid: Grid) -> Grid:
     """Masks are twice as fine as features in 2D, where the image is; as fine as features in 3D."""
     if image_grid.ndim == 3:
         return maps.cells
@@ -76,7 +83,7 @@ def _mask_grid(maps: Maps, image_grid: Grid) -> Grid:
     return resized(image_grid, shape)
 
 
-def _mask_maps(maps: Maps, mask_grid: Grid) -> dict[str, Tensor]:
+def mask_maps(maps: Maps, mask_grid: Grid) -> dict[str, Tensor]:
     """What decoding reads, on the mask grid: standardized levels, edge strength, and each cell's word."""
     longest = maps.cells.extent.max()
     fine, smooth = (blurred(maps.luminance[None], maps.working, s * longest) for s in FINE_SCALES)

@@ -1,9 +1,8 @@
 import pytest
 import torch
 
-from promptreg.geometry import default_affine, world_coordinates
-from promptreg.models.click_masks import marked, mask_scores, obedient
-from promptreg.models.colour_masks import smoothness_weights
+from promptreg.geometry import default_affine
+from promptreg.models.click_masks import marked, obedient
 from promptreg.types import Grid
 
 
@@ -57,20 +56,3 @@ def test_parts_of_different_prompts_are_never_joined():
     kept = obedient(masks, positive, torch.zeros_like(positive))
     assert kept[0].all()
     assert not kept[1, 0, 1:-1, 1:-1].any()
-
-
-@pytest.mark.parametrize("ndim", [2, 3])
-def test_the_true_ball_scores_above_a_part_a_shifted_ball_and_a_sponge(ndim):
-    n = 40 if ndim == 2 else 24
-    grid = grid_of(*[n] * ndim)
-    radius = (world_coordinates(grid) - (n - 1) / 2).norm(dim=-1)
-    ball, part = radius < 0.2 * n, radius < 0.08 * n
-    shifted = ball.roll(n // 6, -1)
-    sponge = ball & (world_coordinates(grid).sum(-1).long() % 2 == 0)
-    appearance = ball.float()[None] * 2
-    masks = torch.stack([ball, part, shifted, sponge])[None]
-    words = ball.long()
-    scores = mask_scores(masks, masks, words, smoothness_weights(appearance), grid=grid)[0]
-    assert scores.argmax() == 0
-    assert 0 <= scores.min() <= scores.max() <= 1
-    assert scores[0] > 1.2 * scores[1:].max()
