@@ -7,6 +7,8 @@ at a time: for 64 x 64 cells the bias of one head alone has 64 MiB in single pre
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
@@ -18,10 +20,15 @@ BIAS_ELEMENTS = 1 << 26
 class FastAttention(nn.Module):
     """A drop-in for `segment_anything`'s attention: its parameters under their names, equal results."""
 
-    def __init__(self, original: nn.Module) -> None:
+    qkv: nn.Linear
+    proj: nn.Linear
+    rel_pos_h: Tensor
+    rel_pos_w: Tensor
+
+    def __init__(self, original: Any) -> None:
         super().__init__()
-        self.num_heads: int = original.num_heads  # type: ignore[assignment]
-        self.use_rel_pos: bool = original.use_rel_pos  # type: ignore[assignment]
+        self.num_heads: int = original.num_heads
+        self.use_rel_pos: bool = original.use_rel_pos
         self.qkv, self.proj = original.qkv, original.proj
         if self.use_rel_pos:
             self.rel_pos_h, self.rel_pos_w = original.rel_pos_h, original.rel_pos_w
@@ -34,7 +41,7 @@ class FastAttention(nn.Module):
         together = max(BIAS_ELEMENTS // (height * width) ** 2, 1)
         heads = zip(*(part.split(together) for part in (q, k, v)), strict=True)
         mixed = torch.cat(
-            [scaled_dot_product_attention(*some, self._bias(some[0], height, width)) for some in heads]
+            [scaled_dot_product_attention(a, b, c, self._bias(a, height, width)) for a, b, c in heads]
         )
         return self.proj(
             mixed.view(batch, self.num_heads, height, width, -1).permute(0, 2, 3, 1, 4).flatten(3)

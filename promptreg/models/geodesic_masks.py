@@ -75,8 +75,8 @@ def _sweep(distance: Tensor, half_cost: Tensor, axis: int, spacing: np.ndarray) 
             price = (cost.roll(-back, 0)[:, *window] + cost[:, *middle]).mul_(length)
             moves.append((front[:, *window].unbind(0), price.unbind(0)))
         for row in rows:
-            for there, price in moves:
-                torch.add(there[row + back], price[row], out=path)
+            for there, prices in moves:
+                torch.add(there[row + back], prices[row], out=path)
                 torch.minimum(here[row], path, out=here[row])
     distance.movedim(axis + 1, 0).copy_(front)
 

@@ -21,6 +21,7 @@ from promptreg import checkpoints
 from promptreg.geometry import apply_affine, resized
 from promptreg.models.base import check_prompts
 from promptreg.models.colours import to_colours
+from promptreg.models.fast_attention import with_fast_attention
 from promptreg.models.prompt_groups import by_length
 from promptreg.models.sam_settings import AS_PROMPTED, LONGEST_SIDE, Inputs, Offer
 from promptreg.models.slicewise import Slicewise
@@ -48,6 +49,7 @@ class SegmentAnything:
         self.inputs = inputs
         self.offer = offer
         self.sam = sam.eval().requires_grad_(False)
+        with_fast_attention(sam.image_encoder)
         self._side: int = sam.image_encoder.img_size
 
     @classmethod
@@ -92,6 +94,11 @@ class SegmentAnything:
             Embedding(one[:, :height, :width], feature_grid, grid, mask_grid, _padding(one, height, width))
             for one in full
         ]
+
+    def compile_encoder(self) -> bool:
+        """Compile the encoder."""
+        self.sam.image_encoder.compile()
+        return True
 
     def decode(self, embedding: Embedding, points: Tensor, labels: Tensor) -> Candidates:
         """Decode B prompts; as many candidates as the prompt with the most of them has."""
