@@ -97,6 +97,13 @@ class Sam2Net:
         return masks, decoder.iou_prediction_head(attended[:, 1])
 
 
+def build(name: str) -> Any:
+    """Return the `Sam2Model` of one of `SIZES`, with weights to be overwritten."""
+    from transformers import Sam2Model
+
+    return Sam2Model(SIZES[name].config())
+
+
 def from_checkpoint(name: str) -> TransformersSam:
     """Build one of `SIZES` with its published weights, every key matched.
 
@@ -106,9 +113,7 @@ def from_checkpoint(name: str) -> TransformersSam:
         CheckpointUnavailable: the weights are not in the cache.
         ValueError: a key is missing, unexpected or of another shape.
     """
-    from transformers import Sam2Model
-
-    module = loaded(name, lambda: Sam2Model(SIZES[name].config()), sam2_image_keys)
+    module = loaded(name, lambda: build(name), sam2_image_keys)
     return TransformersSam(Sam2Net(module), SQUARE, name=name)
 
 

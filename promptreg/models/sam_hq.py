@@ -2,6 +2,8 @@
 
 The added token's mask sees early features of the encoder beside the last; as published, its logits are added
 to each mask of the original tokens. What that mask needs of the image alone is computed with the embedding.
+As in the authors' code, masks are read from the image's cells after attention; the `forward` of `SamHQModel`
+(up to transformers 5.24 at least) drops these and transposes the cells from before.
 """
 
 from __future__ import annotations
@@ -82,6 +84,13 @@ class SamHQNet:
         return masks + added, decoder.iou_prediction_head(attended[:, 0])
 
 
+def build(name: str) -> Any:
+    """Return the `SamHQModel` of one of `SIZES`, with weights to be overwritten."""
+    from transformers import SamHQModel
+
+    return SamHQModel(SIZES[name].config())
+
+
 def from_checkpoint(name: str) -> TransformersSam:
     """Build one of `SIZES` with its published weights, every key matched.
 
@@ -91,9 +100,7 @@ def from_checkpoint(name: str) -> TransformersSam:
         CheckpointUnavailable: the weights are not in the cache.
         ValueError: a key is missing, unexpected or of another shape.
     """
-    from transformers import SamHQModel
-
-    module = loaded(name, lambda: SamHQModel(SIZES[name].config()), sam_hq_keys)
+    module = loaded(name, lambda: build(name), sam_hq_keys)
     return TransformersSam(SamHQNet(module), LONGEST_SIDE, name=name)
 
 

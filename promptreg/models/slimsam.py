@@ -48,6 +48,13 @@ def config(name: str) -> Any:
     return SamConfig(vision_config=SamVisionConfig(hidden_size=width, mlp_dim=hidden))
 
 
+def build(name: str) -> Any:
+    """Return the `SamModel` of one of `WIDTHS`, with weights to be overwritten."""
+    from transformers import SamModel
+
+    return SamModel(config(name))
+
+
 def from_checkpoint(name: str) -> TransformersSam:
     """Build "slimsam_50" or "slimsam_77" with its published weights, every key matched.
 
@@ -55,9 +62,7 @@ def from_checkpoint(name: str) -> TransformersSam:
         CheckpointUnavailable: the weights are not in the cache.
         ValueError: a key is missing, unexpected or of another shape.
     """
-    from transformers import SamModel
-
-    module = loaded(name, lambda: SamModel(config(name)))
+    module = loaded(name, lambda: build(name))
     return TransformersSam(SamNet(module), LONGEST_SIDE, name=name)
 
 

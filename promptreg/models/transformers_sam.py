@@ -48,7 +48,7 @@ class Net(Protocol):
         ...
 
     def masks(self, encoded: Encoded, prompts: Tensor) -> tuple[Tensor, Tensor]:
-        """Masks (B, 4, 4 n, 4 n) and their scores (B, 4) of prompt tokens (B, T, C) on one image (C, n, n)."""
+        """Masks (B, 4, 4 n, 4 n) and their scores (B, 4) of prompts (B, T, C) on one image (C, n, n)."""
         ...
 
 

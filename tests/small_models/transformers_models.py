@@ -80,11 +80,12 @@ def small_slimsam() -> nn.Module:
 
 
 def drawn(module: nn.Module) -> nn.Module:
-    """Draw every weight and buffer, none at its initial zero."""
+    """Draw every weight and buffer in the order of their names, none at its initial zero."""
     generator = torch.Generator().manual_seed(0)
-    for tensor in module.state_dict(keep_vars=True).values():
+    for name, tensor in sorted(module.state_dict(keep_vars=True).items()):
         spread = 0.1 if tensor.ndim == 1 else 1.0 if len(tensor) == 1 else tensor.shape[-1] ** -0.5
-        tensor.data.copy_(torch.randn(tensor.shape, generator=generator) * spread + (tensor.ndim == 1))
+        middle = float(tensor.ndim == 1 and name.endswith("weight"))
+        tensor.data.copy_(middle + spread * torch.randn(tensor.shape, generator=generator))
     positions = module.shared_image_embedding.positional_embedding.data
     module.prompt_encoder.shared_embedding.positional_embedding.data.copy_(positions)
     return module.eval()
