@@ -9,7 +9,7 @@ import numpy as np
 from promptreg.affine_prior import AffinePrior
 from promptreg.correspond import Correspondences, correspond
 from promptreg.ddf import FitResult, fit_ddf
-from promptreg.models.base import PromptableModel
+from promptreg.models.base import PromptableModel, embed_all
 from promptreg.prompts import place_prompts
 from promptreg.search import Rois, search_prompts
 from promptreg.seeds import derive_seed
@@ -41,7 +41,7 @@ def register_pair(
     """
     prompts = place_prompts(pair.moving, moving_labels, settings.search.prompts, derive_seed(seed, "prompts"))
     views = sample_views(pair.moving.grid, settings.embed.views, derive_seed(seed, "views"))
-    moving = [model.embed(view_image(pair.moving, view)) for view in views]
+    moving = embed_all(model, [view_image(pair.moving, view) for view in views])
     fixed = model.embed(pair.fixed)
     rois = search_prompts(
         model,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from torch import Tensor
@@ -34,6 +35,21 @@ class PromptableModel(Protocol):
         prompt without a positive point. The number M of candidates depends on P and labels only.
         """
         ...
+
+
+def embed_all(model: PromptableModel, images: Sequence[Image]) -> list[Embedding]:
+    """Encode several images: together where the model offers an `embed_all` of its own, else one by one."""
+    together = getattr(model, "embed_all", None)
+    return [model.embed(image) for image in images] if together is None else together(images)
+
+
+def compile_encoder(model: PromptableModel) -> bool:
+    """Have `torch.compile` make the image encoder faster at its next use; False for a model without one.
+
+    A model takes part by a method of this name.
+    """
+    own = getattr(model, "compile_encoder", None)
+    return False if own is None else own()
 
 
 def check_prompts(points: Tensor, labels: Tensor, *, ndim: int, negative: bool = True) -> None:

@@ -97,6 +97,11 @@ class PlanarPocket:
             for one in _each(self.net.encode(chunk))
         ]
 
+    def compile_encoder(self) -> bool:
+        """Compile the encoder."""
+        self.net.encoder.compile()
+        return True
+
     def decode(self, embedding: Embedding, points: Tensor, labels: Tensor) -> Candidates:
         """Decode B prompts; three candidates if a prompt of the batch is one click, one otherwise."""
         check_prompts(points, labels, ndim=2)

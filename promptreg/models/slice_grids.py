@@ -39,3 +39,8 @@ def lower(stacked: Grid, volume: Grid, axis: int) -> Grid:
     to_index = (np.linalg.inv(volume.affine) @ stacked.affine)[np.ix_([*kept, 3], [*kept, 3])]
     plane = plane_of(volume, axis)
     return replace(plane, shape=tuple(stacked.shape[a] for a in kept), affine=plane.affine @ to_index)
+
+
+def moved_to(part: Grid, source: Grid, target: Grid) -> Grid:
+    """Return the grid that lies in an image on `target` as `part` lies in one of its shape on `source`."""
+    return Grid(part.shape, target.affine @ np.linalg.inv(source.affine) @ part.affine, target.unit)

@@ -7,9 +7,8 @@ region reaches are decoded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -17,27 +16,17 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity, max_pool2d
 
 from promptreg.geometry import antialiased
-from promptreg.models.base import PromptableModel, check_prompts
+from promptreg.models.base import check_prompts, compile_encoder
+from promptreg.models.planar_batches import PlanarModel, embed_planar
+from promptreg.models.slice_choice import standing_for
 from promptreg.models.slice_grids import lift, lower, plane_of, slicing_axis
-from promptreg.types import Candidates, Embedding, Grid, Image
+from promptreg.types import Candidates, Embedding, Image
 
 OUTSIDE = -20.0
 """Logit of the slices that a prompt does not reach."""
 
 RING = 3
 """Width of the surroundings with which a region is compared, in feature cells."""
-
-
-class PlanarModel(PromptableModel, Protocol):
-    """What a planar model offers beyond the contract, so that the slices of a volume share one window."""
-
-    def prepare(self, data: Tensor) -> Tensor:
-        """Bring intensities (C, *spatial), planar or not, to (C', *spatial) as the encoder wants them."""
-        ...
-
-    def embed_stack(self, prepared: Tensor, grid: Grid) -> list[Embedding]:
-        """Encode N prepared images (N, C', Y, X) that share one grid."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,12 +69,14 @@ class Slicewise:
         self.negative_points = planar.negative_points
 
     def embed(self, image: Image) -> Embedding:
-        """Encode a planar image, or every slice of a volume."""
+        """Encode a planar image, or the slices of a volume; empty ones beyond the body share one encoding."""
         if image.grid.ndim == 2:
             return self.planar.embed(image)
         axis = slicing_axis(image.grid)
+        chosen, place = standing_for(image, axis).unique(return_inverse=True)
         stack = self.planar.prepare(image.data).movedim(1 + axis, 0)
-        slices = self.planar.embed_stack(stack, plane_of(image.grid, axis))
+        encoded = self.planar.embed_stack(stack[chosen], plane_of(image.grid, axis))
+        slices = [encoded[number] for number in place.tolist()]
         first = slices[0]
         return Embedding(
             torch.stack([one.features for one in slices]).movedim(0, 1 + axis),
@@ -94,6 +85,16 @@ class Slicewise:
             lift(first.mask_grid, image.grid, axis),
             {name: torch.stack([one.extras[name] for one in slices]) for name in first.extras},
         )
+
+    def embed_all(self, images: Sequence[Image]) -> list[Embedding]:
+        """Encode several images of one number of axes; planar ones that are alike together."""
+        if all(image.grid.ndim == 2 for image in images):
+            return embed_planar(self.planar, images)
+        return [self.embed(image) for image in images]
+
+    def compile_encoder(self) -> bool:
+        """Compile the planar model's encoder; False where it offers no such thing."""
+        return compile_encoder(self.planar)
 
     def decode(self, embedding: Embedding, points: Tensor, labels: Tensor) -> Candidates:
         """Decode B prompts; scores are those of the slice where the prompt was given."""
