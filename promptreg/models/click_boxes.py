@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 REACH = 1 / 8
-"""Standard deviation of the window, as a share of the image's side; no box is wider than four of them."""
+"""Standard deviation of the window, as a share of the side: where all is alike, a box has half a side."""
 
 STEEPNESS = 16.0
 """How sharply cells are told apart: a cell that is like the average counts 0.03 % of one like the click."""
