@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 TABLE_VARIABLE = "PROMPTREG_CHECKPOINTS_TABLE"
+CACHE_VARIABLE = "PROMPTREG_CACHE"
 COLUMNS = ("name", "file", "url", "bytes", "sha256", "licence", "accept", "key", "trained_on")
 ACCEPT = ("", "noncommercial", "gated")
 SUFFIXES = (".pth", ".pt", ".safetensors")
@@ -69,6 +70,11 @@ def table_path() -> Path:
     raise FileNotFoundError(
         f"no checkpoint table: looked at {looked}; set {TABLE_VARIABLE} to the path of checkpoints.tsv"
     )
+
+
+def cache_dir() -> Path:
+    """Return the folder of weight files."""
+    return Path(os.environ.get(CACHE_VARIABLE, "~/.cache/promptreg")).expanduser()
 
 
 def find(name: str) -> Checkpoint:

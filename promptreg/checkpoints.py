@@ -1,7 +1,9 @@
-"""Weight files: where they lie, how they get there, whether they are intact.
+"""Weight files: where they lie, how they get there, whether they are intact and may be used.
 
 What is known of them is in `promptreg.checkpoint_table`; files lie in the folder that PROMPTREG_CACHE
-names (`~/.cache/promptreg` if unset). Nothing is downloaded unless `fetch` is called. Imports no torch.
+names (`~/.cache/promptreg` if unset). Nothing is downloaded unless `fetch` is called. A file whose hash
+nobody publishes is trusted on first use: its hash is recorded beside it and may not change unnoticed.
+Imports no torch.
 """
 
 from __future__ import annotations
@@ -9,11 +11,15 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import os
+import logging
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptreg.checkpoint_table import TABLE_VARIABLE, Checkpoint, find, table
+from promptreg.atomic import replacing
+from promptreg.checkpoint_lock import Lock, lock_path, read_lock, write_lock
+from promptreg.checkpoint_table import CACHE_VARIABLE, TABLE_VARIABLE, Checkpoint, cache_dir, find, table
+from promptreg.licences import accepted, record, refusal
 from promptreg.state_dicts import load_strictly, read_state_dict
 
 if TYPE_CHECKING:
@@ -25,28 +31,26 @@ __all__ = [
     "Checkpoint",
     "CheckpointUnavailable",
     "cache_dir",
+    "defect",
     "fetch",
     "find",
     "load_state_dict",
     "load_strictly",
+    "obstacle",
     "path",
     "shipped_file",
     "shipped_hash",
+    "signature",
     "status",
     "table",
     "verify",
 ]
 
-CACHE_VARIABLE = "PROMPTREG_CACHE"
+log = logging.getLogger("promptreg")
 
 
 class CheckpointUnavailable(RuntimeError):
-    """A weight file is absent or incomplete; the message says how to get it."""
-
-
-def cache_dir() -> Path:
-    """Return the folder of weight files."""
-    return Path(os.environ.get(CACHE_VARIABLE, "~/.cache/promptreg")).expanduser()
+    """A weight file is absent, incomplete or not to be used yet; the message says what to do."""
 
 
 def path(name: str) -> Path:
@@ -54,18 +58,35 @@ def path(name: str) -> Path:
     return cache_dir() / find(name).file
 
 
-def status(name: str) -> tuple[bool, str]:
-    """Say whether a checkpoint is there and complete, and why not; looks at its size only."""
-    expected, file = find(name), path(name)
-    if not file.is_file():
-        return False, f"{file} is absent; {_remedy(name)}"
-    found = file.stat().st_size
-    if expected.n_bytes is not None and found != expected.n_bytes:
-        return (
-            False,
-            f"{file} has {found} bytes, expected {expected.n_bytes}; delete it, then {_remedy(name)}",
-        )
+def status(name: str, accept: Collection[str] = ()) -> tuple[bool, str]:
+    """Say whether a checkpoint can be used, and why not: absent, incomplete, or its licence not accepted.
+
+    Looks at size and first bytes only. `accept` names checkpoints whose licences the user accepts beside
+    what `promptreg.licences.accepted` knows.
+    """
+    row, file = find(name), path(name)
+    if problem := defect(row, file):
+        return False, f"{problem}; {_remedy(row)}"
+    if not accepted(row, accept):
+        return False, f"{file} is present, but {refusal(row)}"
     return True, f"{file} is present"
+
+
+def obstacle(name: str, accept: Collection[str] = ()) -> str:
+    """Return in a few words what keeps a checkpoint from being used, "" if nothing; see `status`."""
+    row = find(name)
+    if defect(row, path(name)):
+        return f"no weights: {_command(row)}"
+    return "" if accepted(row, accept) else f"licence {row.licence} not accepted: {_command(row)}"
+
+
+def signature(name: str) -> str:
+    """Return what results depend on: the file's published or recorded hash, "absent" without the file."""
+    row, file = find(name), path(name)
+    if defect(row, file):
+        return "absent"
+    lock = read_lock(file)
+    return row.sha256 or (lock.sha256 if lock else _verified_hash(row))
 
 
 def shipped_file(name: str) -> Path:
@@ -81,63 +102,114 @@ def shipped_hash(name: str) -> str | None:
     return str(json.loads(file.with_suffix(".json").read_text())["sha256"])
 
 
-def fetch(name: str) -> Path:
-    """Download a checkpoint unless it is there, check its hash, and return its path.
+def fetch(name: str, *, accept: bool = False) -> Path:
+    """Download a checkpoint unless it is there, check it, and return its path; nothing half-written is left.
 
-    Raises CheckpointUnavailable where the download fails and ValueError on a wrong hash.
+    `accept` says that the user agrees to the licence of the weights, which is remembered.
+
+    Raises:
+        CheckpointUnavailable: the licence is not accepted, the download fails, or it gives no weights.
+        ValueError: a wrong hash.
     """
-    import pooch
-
     row = find(name)
-    if status(name)[0]:
-        return verify(name)
-    try:
-        pooch.retrieve(
-            row.url,
-            known_hash=f"sha256:{row.sha256}" if row.sha256 else None,
-            fname=row.file,
-            path=cache_dir(),
-        )
-    except OSError as error:
-        raise CheckpointUnavailable(f"cannot download {row.url}: {error}; {_remedy(name)}") from error
+    if accept and row.accept:
+        record(row)
+    if not accepted(row):
+        raise CheckpointUnavailable(f"checkpoint '{name}': {refusal(row)}")
+    if defect(row, path(name)):
+        _download(row)
     return verify(name)
 
 
 def verify(name: str) -> Path:
-    """Check the hash of a checkpoint's file and return its path.
+    """Check the hash of a checkpoint's file and return its path; its licence is not asked for.
 
-    A file is hashed once in a process, again only when its size or time changes. Raises
-    CheckpointUnavailable if it is absent or incomplete and ValueError on a wrong hash.
+    An unpublished hash is recorded on first use. A file is hashed once in a process, again only when its
+    size or time changes.
+
+    Raises:
+        CheckpointUnavailable: the file is absent or incomplete.
+        ValueError: the file has another hash than the published or the recorded one.
     """
-    present, reason = status(name)
-    if not present:
-        raise CheckpointUnavailable(f"checkpoint '{name}': {reason}")
-    expected, file = find(name).sha256, path(name)
-    stat = file.stat()
-    found = _sha256(file, stat.st_size, stat.st_mtime_ns)
-    if expected and found != expected:
-        raise ValueError(
-            f"{file} is not the published '{name}': its sha256 is {found}, expected {expected}; "
-            f"delete it, then {_remedy(name)}"
-        )
-    return file
+    row = find(name)
+    if problem := defect(row, path(name)):
+        raise CheckpointUnavailable(f"checkpoint '{name}': {problem}; {_remedy(row)}")
+    _verified_hash(row)
+    return path(name)
 
 
 def load_state_dict(name: str) -> dict[str, Tensor]:
     """Verify a checkpoint and read its tensors onto the CPU, by name; runs no code from the file.
 
     Raises:
-        CheckpointUnavailable: the file is absent or incomplete.
+        CheckpointUnavailable: the file is absent or incomplete, or its licence is not accepted.
         ValueError: a wrong hash, no such key, or no file of tensors; names the file.
     """
+    usable, reason = status(name)
+    if not usable:
+        raise CheckpointUnavailable(f"checkpoint '{name}': {reason}")
     return read_state_dict(verify(name), find(name).key)
 
 
-def _remedy(name: str) -> str:
+def defect(row: Checkpoint, file: Path) -> str:
+    """Return what is wrong with the file of a checkpoint by its size and first bytes, or an empty text."""
+    if not file.is_file():
+        return f"{file} is absent"
+    n_bytes = file.stat().st_size
+    if row.n_bytes is not None and n_bytes != row.n_bytes:
+        return f"{file} has {n_bytes} bytes, expected {row.n_bytes}; delete it"
+    with file.open("rb") as stream:
+        first = stream.read(9)
+    begins = first[8:] == b"{" if row.file.endswith(".safetensors") else first.startswith((b"PK", b"\x80"))
+    return "" if begins else f"{file} is no file of weights, it begins with {first!r}; delete it"
+
+
+def _verified_hash(row: Checkpoint) -> str:
+    """The hash of a file that is there; ValueError if another one is published or recorded."""
+    file = cache_dir() / row.file
+    stat = file.stat()
+    found = _sha256(file, stat.st_size, stat.st_mtime_ns)
+    if row.sha256:
+        if found != row.sha256:
+            raise ValueError(
+                f"{file} is not the published '{row.name}': its sha256 is {found}, expected {row.sha256}; "
+                f"delete it, then {_remedy(row)}"
+            )
+        return found
+    lock = read_lock(file)
+    if lock is None:
+        write_lock(file, Lock(found, stat.st_size))
+    elif found != lock.sha256:
+        raise ValueError(
+            f"{file} is not the '{row.name}' that was used first: its sha256 is {found}, recorded is "
+            f"{lock.sha256}; put the first file back, or delete {lock_path(file)} to trust this one, and "
+            "what was computed with the other is computed anew"
+        )
+    return found
+
+
+def _download(row: Checkpoint) -> None:
+    """Bring a file into the cache, whole and of the right size or not at all."""
+    import pooch
+
+    log.info("downloading %s", row.url)
+    with replacing(cache_dir() / row.file) as part:
+        try:
+            pooch.HTTPDownloader()(row.url, str(part), None)
+        except OSError as error:
+            raise CheckpointUnavailable(f"cannot download {row.url}: {error}; {_remedy(row)}") from error
+        if problem := defect(row, part):
+            raise CheckpointUnavailable(f"{row.url} did not give the weights: {problem}; {_remedy(row)}")
+
+
+def _command(row: Checkpoint) -> str:
+    return f"promptreg weights fetch {row.name}{' --accept-licence' if row.accept else ''}"
+
+
+def _remedy(row: Checkpoint) -> str:
     """Say how a user gets the file."""
-    row = find(name)
     return (
-        f"run `promptreg fetch {name}`, or download {row.url} elsewhere and put it in {cache_dir()} "
+        f"run `{_command(row)}`, or download {row.url} elsewhere and put it in {cache_dir()} as {row.file} "
         f"({CACHE_VARIABLE} names another folder)"
     )
 

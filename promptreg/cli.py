@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from promptreg.cli_tools import app as tools
+from promptreg.cli_weights import app as weights
 from promptreg.registry import TABLES
 
 app = typer.Typer(
@@ -19,6 +21,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(weights, name="weights")
+app.add_typer(tools, name="tools")
 
 STAGES = (
     "images",
@@ -51,16 +55,6 @@ def list_plugins(what: Annotated[str, typer.Argument(help="models, methods or da
         typer.echo(f"{entry.name:12} {dims:6} {entry.supervision:22} {entry.summary}")
         if not present:
             typer.echo(f"{'':12} not available: {reason}")
-
-
-@app.command()
-def fetch(
-    name: Annotated[str, typer.Argument(help="checkpoint of a model, such as sam_vit_b")],
-) -> None:
-    """Download a model's weights once and check them; nothing else downloads anything."""
-    from promptreg.checkpoints import fetch as download
-
-    typer.echo(f"{download(name)} is ready")
 
 
 @app.command()

@@ -285,5 +285,10 @@ class Config(Section):
             "promptreg_weightfree_image": Overrides(embed={"model": "weightfree"}, fit={"image_term": "ncc"}),
             "promptreg_sam_vit_b": Overrides(embed={"model": "sam_vit_b"}, search={"affine_prior": False}),
         },
+    accept_licences: tuple[str, ...] = Field(
+        (),
+        description="released weights whose licence you have read and accept, by name in checkpoints.tsv, or "
+        "all: asked for where it forbids commercial use or access is granted one by one",
+    )
         description="variants of PromptReg by name: what differs from the sections above",
     )

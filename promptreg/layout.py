@@ -10,8 +10,7 @@ from functools import cached_property
 from math import ceil
 from typing import Any
 
-from promptreg.checkpoints import shipped_hash
-from promptreg.checkpoints import status as checkpoint_status
+from promptreg.checkpoints import obstacle, shipped_hash
 from promptreg.config import Config
 from promptreg.datasets.base import PairSpec
 from promptreg.naming import Labels
@@ -56,9 +55,9 @@ class Layout:
         entry = find("model", self.variants[method].embed.model)
         if entry.shipped is not None and shipped_hash(entry.shipped) is None:
             return f"no weights of {entry.shipped} in this installation: promptreg train makes them"
-        if entry.checkpoint is None or checkpoint_status(entry.checkpoint)[0]:
+        if entry.checkpoint is None:
             return ""
-        return f"no weights: promptreg fetch {entry.checkpoint}"
+        return obstacle(entry.checkpoint, self.config.accept_licences)
 
     def evaluate_inputs(self, method: str, dataset: str, shard: str) -> list[str]:
         """Stores to measure; for a method that cannot run here, only the pairs that it leaves out."""

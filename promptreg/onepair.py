@@ -29,6 +29,7 @@ from promptreg.geometry import (
     write_learn2reg,
 )
 from promptreg.imageio import read_image, read_labels, write_image, write_labels
+from promptreg.licences import accepting
 from promptreg.pipeline import Registration, register_pair
 from promptreg.pointfiles import read_landmarks, write_points
 from promptreg.prealign import prealign
@@ -91,7 +92,8 @@ def register(
     device = choose_device(settings.embed.device)
     pair = Pair(images[0], images[1], prealign(images[0], images[1], whole.prealign), "pair")
     on_device = replace(pair, moving=_to(pair.moving, device), fixed=_to(pair.fixed, device))
-    network = find("model", settings.embed.model).load()()
+    with accepting(whole.accept_licences):
+        network = find("model", settings.embed.model).load()()
     return RegisteredPair(pair, register_pair(on_device, network, settings, seed=seed))
 
 

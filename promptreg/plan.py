@@ -9,8 +9,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from promptreg.checkpoints import shipped_hash
-from promptreg.checkpoints import status as checkpoint_status
+from promptreg.checkpoints import shipped_hash, signature
 from promptreg.layout import Layout
 from promptreg.provenance import code_digest
 from promptreg.registry import BASELINES, find
@@ -128,7 +127,7 @@ class Plan(Layout):
 
     def summary_job(self, stage: str, **more: str) -> str:
         """Tables, a figure or the report over everything; only figures and report depend on the style."""
-        settings = self.config.model_dump(mode="json", exclude={"results_dir"})
+        settings = self.config.model_dump(mode="json", exclude={"results_dir", "accept_licences"})
         if stage == "tables":
             settings.pop("figures")
         return self._job(stage, config=settings, **more)
@@ -175,10 +174,8 @@ def _module_of(kind: str, name: str) -> str:
 
 
 def _weights(model: str) -> str:
-    """What a job depends on besides code and parameters: its weights, by hash where they are ours."""
+    """What a job depends on besides code and parameters: its weights, by hash."""
     entry = find("model", model)
     if entry.shipped is not None:
         return shipped_hash(entry.shipped) or "absent"
-    if entry.checkpoint is None:
-        return "none"
-    return "present" if checkpoint_status(entry.checkpoint)[0] else "absent"
+    return signature(entry.checkpoint) if entry.checkpoint else "none"

@@ -12,7 +12,9 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from promptreg.checkpoint_table import table as checkpoint_table
 from promptreg.config import Config, Embed, Fit, Marginalize, Overrides, Search
+from promptreg.licences import ALL
 from promptreg.registry import BASELINES, DATASETS, MODELS, find
 
 SectionT = TypeVar("SectionT", bound=BaseModel)
@@ -103,10 +105,21 @@ def _check_names(config: Config) -> None:
     ):
         for name in names:
             _require_known(name, "model" if table is MODELS else "dataset")
+    _check_accepted(config.accept_licences)
     names = [dataset.name for dataset in config.datasets]
     for name in names:
         if names.count(name) > 1:
             msg = f"datasets: the name '{name}' is given twice; names must differ"
+            raise ConfigError(msg)
+
+
+def _check_accepted(names: tuple[str, ...]) -> None:
+    known = [ALL, *checkpoint_table()] if names else []
+    for name in names:
+        if name not in known:
+            msg = (
+                f"accept_licences: unknown weights '{name}'; {_hint(name, known)}known are {', '.join(known)}"
+            )
             raise ConfigError(msg)
 
 

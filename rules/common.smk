@@ -1,8 +1,10 @@
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
 
+from promptreg.licences import ACCEPT_VARIABLE, with_variable
 from promptreg.plan import Plan
 from promptreg.registry import BASELINES
 from promptreg.runguard import clear_stale_locks
@@ -17,6 +19,8 @@ try:
     plan.shard_files("{dataset}")
 except ConfigError as error:
     raise WorkflowError(f"the configuration cannot be used:\n{error}") from None
+
+os.environ[ACCEPT_VARIABLE] = with_variable(plan.config.accept_licences)
 
 shell.prefix(
     f"set -euo pipefail; export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "

@@ -21,6 +21,8 @@ LAYERS = (
         "seeds",
         "atomic",
         "checkpoint_table",
+        "checkpoint_lock",
+        "licences",
         "state_dicts",
         "checkpoints",
         "device",
@@ -39,7 +41,7 @@ LAYERS = (
         *("report", "report_page", "figures"),
     ),
     ("stages", "training", "onepair", "naming", "shards", "layout", "plan", "rulegraph", "runguard"),
-    ("cli",),
+    ("cli", "cli_weights"),
 )
 SCIENCE = LAYERS[3]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -1,4 +1,3 @@
-import hashlib
 import json
 import logging
 import subprocess
@@ -31,21 +30,6 @@ def call(monkeypatch):
     return run
 
 
-@pytest.fixture
-def published(tmp_path, monkeypatch):
-    """A tiny published checkpoint 'tiny' that lies in the cache."""
-    payload = b"weights"
-    digest = hashlib.sha256(payload).hexdigest()
-    (tmp_path / "table.tsv").write_text(
-        "name\tfile\turl\tbytes\tsha256\tlicence\taccept\tkey\ttrained_on\n"
-        f"tiny\ttiny.pth\thttp://127.0.0.1:9/tiny.pth\t{len(payload)}\t{digest}\tCC0\t\t\tnothing\n"
-    )
-    monkeypatch.setenv(checkpoints.TABLE_VARIABLE, str(tmp_path / "table.tsv"))
-    monkeypatch.setenv(checkpoints.CACHE_VARIABLE, str(tmp_path))
-    (tmp_path / "tiny.pth").write_bytes(payload)
-    return tmp_path / "tiny.pth"
-
-
 def field(folder):
     grid = Grid((20, 30), default_affine(2))
     write_itk(folder / "ddf.nii.gz", affine_to_ddf(np.eye(3), grid))
@@ -70,35 +54,11 @@ def test_a_model_without_weights_is_listed_with_the_command_that_gets_them(
     place = next(number for number, line in enumerate(lines) if line.startswith("sam_vit_b"))
     assert "pretrained elsewhere" in lines[place]
     assert "not available" in lines[place + 1]
-    assert "promptreg fetch sam_vit_b" in lines[place + 1]
+    assert "promptreg weights fetch sam_vit_b" in lines[place + 1]
 
 
 def test_only_known_kinds_can_be_listed(call):
     assert "cannot list 'model'; choose models, methods or datasets" in call("list", "model")
-
-
-def test_weights_that_are_there_are_checked_and_their_place_is_told(call, capsys, published):
-    assert call("fetch", "tiny") == ""
-    assert str(published) in capsys.readouterr().out
-
-
-def test_weights_that_cannot_be_downloaded_are_a_clear_error(call, published):
-    published.unlink()
-    text = call("fetch", "tiny")
-    assert "cannot download http://127.0.0.1:9/tiny.pth" in text
-    assert "put it in" in text
-
-
-def test_damaged_weights_are_an_error_that_names_the_file(call, published):
-    published.write_bytes(b"weighty")
-    text = call("fetch", "tiny")
-    assert str(published) in text
-    assert "sha256" in text
-
-
-def test_unknown_weights_are_an_error_that_names_the_known_ones(call, published):
-    assert "unknown checkpoint 'sam'" in (text := call("fetch", "sam"))
-    assert "tiny" in text
 
 
 def test_a_stage_runs_with_its_job_and_writes_its_output(call, tmp_path, monkeypatch):
@@ -189,12 +149,12 @@ def test_the_generated_configuration_is_written_and_checked(call, tmp_path, monk
     assert manual.drift(tmp_path) == []
 
 
-def test_an_error_in_the_program_itself_is_not_hidden(monkeypatch, published):
-    def broken(name):
+def test_an_error_in_the_program_itself_is_not_hidden(monkeypatch):
+    def broken(*arguments, **more):
         raise TypeError("a bug")
 
-    monkeypatch.setattr(checkpoints, "fetch", broken)
-    monkeypatch.setattr(sys, "argv", ["promptreg", "fetch", "tiny"])
+    monkeypatch.setattr(onepair, "apply", broken)
+    monkeypatch.setattr(sys, "argv", ["promptreg", "apply", "--ddf", "d.nii.gz", "--out", "o.png"])
     with pytest.raises(TypeError, match="a bug"):
         cli.main()
 
@@ -218,7 +178,7 @@ def test_a_shell_sees_a_non_zero_status_and_the_message_alone():
 
 
 @pytest.mark.parametrize(
-    "command", ["list", "fetch", "stage", "gather", "rulegraph", "register", "apply", "config"]
+    "command", ["list", "weights", "stage", "gather", "rulegraph", "register", "apply", "config"]
 )
 def test_every_command_explains_itself(command):
     found = CliRunner().invoke(cli.app, [command, "--help"])

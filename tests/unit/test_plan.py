@@ -3,6 +3,7 @@ import os
 
 import PIL.Image
 import pytest
+from tiny_checkpoints import PAYLOAD, publish, row
 
 from promptreg import checkpoints, layout, plan
 from promptreg.plan import Plan
@@ -288,7 +289,7 @@ def test_a_method_without_its_weights_is_measured_as_not_run_and_drawn_nowhere(
 ):
     monkeypatch.setenv(checkpoints.CACHE_VARIABLE, str(tmp_path / "empty"))
     one = planned(methods=["identity", "promptreg", "promptreg_sam_vit_b"])
-    assert "promptreg fetch sam_vit_b" in one.unavailable("promptreg_sam_vit_b")
+    assert "promptreg weights fetch sam_vit_b" in one.unavailable("promptreg_sam_vit_b")
     assert one.unavailable("promptreg") == one.unavailable("identity") == ""
     assert one.runnable == ["identity", "promptreg"]
     assert one.evaluate_inputs("promptreg_sam_vit_b", "d", "000") == ["results/pairs/d/000.zarr"]
@@ -347,3 +348,29 @@ def test_other_weights_of_the_package_embed_and_search_again_and_absent_ones_are
     assert found[0][1] != found[1][1]
     monkeypatch.setattr(layout, "shipped_hash", lambda name: None)
     assert "no weights of pocket" in planned(methods=["mine"], variants=variants).unavailable("mine")
+
+
+def test_released_weights_embed_and_search_again_when_their_hash_changes(planned, monkeypatch):
+    variants = {"mine": {"embed": {"model": "sam_vit_b"}}}
+    found = []
+    for value in ("a", "b"):
+        monkeypatch.setattr(plan, "signature", lambda name, value=value: value)
+        one = planned(methods=["mine"], variants=variants)
+        encoder, _ = one.views_of["mine"]
+        search = one.search_job(one.search_of["mine"], "d", "000")
+        found.append((one.embed_job(encoder, "d", "000", "identity"), search))
+    assert found[0][0] != found[1][0]
+    assert found[0][1] != found[1][1]
+
+
+def test_weights_run_once_the_configuration_accepts_their_licence(planned, monkeypatch, tmp_path):
+    cache = publish(tmp_path, monkeypatch, row(name="sam_vit_b", accept="gated", licence="Some Licence"))
+    (cache / "tiny.pth").write_bytes(PAYLOAD)
+    variants = {"mine": {"embed": {"model": "sam_vit_b"}}}
+    refused = planned(methods=["mine"], variants=variants)
+    assert refused.unavailable("mine").startswith(
+        "licence Some Licence not accepted: promptreg weights fetch"
+    )
+    agreed = planned(methods=["mine"], variants=variants, accept_licences=["sam_vit_b"])
+    assert agreed.unavailable("mine") == ""
+    assert agreed.summary_job("tables") == refused.summary_job("tables")

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from pictures import as_image, picture
 from segment_anything import SamPredictor
 from small_sam import small_sam
 
@@ -21,19 +22,6 @@ SHAPES = {
 @pytest.fixture(scope="module")
 def sam():
     return small_sam()
-
-
-def picture(shape, *, seed=0):
-    """Smooth random 8-bit colours (Y, X, 3)."""
-    generator = np.random.default_rng(seed)
-    coarse = torch.from_numpy(generator.uniform(0, 255, (1, 3, 9, 9)))
-    smooth = torch.nn.functional.interpolate(coarse, shape, mode="bicubic").clamp(0, 255)
-    return smooth[0].permute(1, 2, 0).round().to(torch.uint8).numpy()
-
-
-def as_image(pixels):
-    grid = Grid(pixels.shape[:2], default_affine(2), "px")
-    return Image(torch.from_numpy(pixels).permute(2, 0, 1).float(), grid, "picture")
 
 
 @pytest.mark.parametrize("case", SHAPES)
@@ -184,7 +172,7 @@ def test_a_volume_is_refused_by_the_planar_model_with_its_name(sam):
 
 def test_absent_weights_are_an_error_that_names_the_command(monkeypatch, tmp_path):
     monkeypatch.setenv("PROMPTREG_CACHE", str(tmp_path))
-    with pytest.raises(RuntimeError, match="promptreg fetch sam_vit_b"):
+    with pytest.raises(RuntimeError, match="promptreg weights fetch sam_vit_b"):
         SamVitB()
 
 

@@ -165,3 +165,9 @@ def test_a_file_that_is_no_configuration_is_an_error(tmp_path, text, words):
 def test_an_absent_file_is_an_error_that_names_it(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere\.yaml"):
         load_file(tmp_path / "nowhere.yaml")
+
+
+def test_accepted_licences_are_those_of_known_weights():
+    assert load({"accept_licences": ["sam_vit_b", "all"]}).accept_licences == ("sam_vit_b", "all")
+    with pytest.raises(ConfigError, match="unknown weights 'sam_vit_x'; did you mean sam_vit_"):
+        load({"accept_licences": ["sam_vit_x"]})

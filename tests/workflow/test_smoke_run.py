@@ -58,6 +58,6 @@ def test_a_model_without_weights_says_why_it_was_not_run(finished: Benchmark) ->
     lines = (finished.results / "tables/table1.md").read_text().splitlines()
     row = next(line for line in lines if r"sam\_vit\_b" in line)
     assert "not run (" in row
-    assert "no weights: promptreg fetch" in row
+    assert "no weights: promptreg weights fetch" in row
     assert "0/2" in row
     assert (finished.results / "report.html").read_text().count("not run") > 0
