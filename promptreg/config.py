@@ -64,6 +64,10 @@ class Embed(Section):
     views: Views = Views()
     dtype: Literal["float16", "float32"] = Field("float16", description="number type of the stored features")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    compile: bool = Field(
+        False,
+        description="compile the image encoder where a model offers it: the first image takes up to minutes",
+    )
 
 
 class Prompts(Section):

@@ -30,6 +30,7 @@ from promptreg.geometry import (
 )
 from promptreg.imageio import read_image, read_labels, write_image, write_labels
 from promptreg.licences import accepting
+from promptreg.models.base import compile_encoder
 from promptreg.pipeline import Registration, register_pair
 from promptreg.pointfiles import read_landmarks, write_points
 from promptreg.prealign import prealign
@@ -94,6 +95,8 @@ def register(
     on_device = replace(pair, moving=_to(pair.moving, device), fixed=_to(pair.fixed, device))
     with accepting(whole.accept_licences):
         network = find("model", settings.embed.model).load()()
+    if settings.embed.compile:
+        compile_encoder(network)
     return RegisteredPair(pair, register_pair(on_device, network, settings, seed=seed))
 
 

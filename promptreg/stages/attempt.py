@@ -35,7 +35,7 @@ def attempt_each(
 
     A damaged input store and a full disk end the job; any other error ends only this name's work and is
     written with its reason and with the attributes that are `known` of it beforehand. Seconds and peak
-    memory are recorded by stage; progress goes to the log.
+    memory are recorded by stage, unless the work states its own seconds; progress goes to the log.
     """
     begun = time.perf_counter()
     for number, name in enumerate(names, 1):
@@ -56,7 +56,7 @@ def attempt_each(
             log.exception("%s: failed in %s", name, stage)
             writer.fail(name, f"{stage}: {type(error).__name__}: {error}", **given)
         else:
-            seconds = {**attrs.pop("seconds", {}), stage: round(time.perf_counter() - started, 3)}
+            seconds = {stage: round(time.perf_counter() - started, 3), **attrs.pop("seconds", {})}
             writer.put(name, variables, seconds=seconds, peak_memory_mb=_peak_memory_mb(attrs), **attrs)
         left = (time.perf_counter() - begun) / number * (len(names) - number)
         log.info("%s %d/%d %s, about %.0f s left", stage, number, len(names), name, left)

@@ -53,6 +53,14 @@ def test_an_encoder_keeps_its_output_and_the_names_of_its_weights():
         torch.testing.assert_close(fast(image), slow(image), atol=1e-5, rtol=1e-5)
 
 
+def test_an_encoder_is_one_graph_to_the_compiler():
+    encoder = with_fast_attention(small_sam().image_encoder)
+    image = torch.randn(1, 3, 128, 128, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        compiled = torch.compile(encoder, backend="eager", fullgraph=True)(image)
+        torch.testing.assert_close(compiled, encoder(image), atol=1e-5, rtol=1e-5)
+
+
 def test_derivatives_pass_through_the_tables_of_relative_positions():
     slow = original().requires_grad_()
     fast, x = FastAttention(slow), cells(1, 8, 8)
