@@ -63,6 +63,19 @@ MODELS = table(
         trained_on="SA-1B natural images",
     ),
     Entry(
+        "medsam2",
+        "promptreg.models.medsam2:MedSam2",
+        "MedSAM2: SAM 2.1 with Hiera-T, tuned on medical images; volumes as videos of their slices",
+        citation="Ma et al., MedSAM2, arXiv:2504.03600",
+        supervision="pretrained elsewhere",
+        checkpoint="medsam2",
+        trained_on="medical volumes and videos of many modalities",
+        caveats="tuned with boxes first, clicks as corrections; no derivatives in volumes; the full list of its "
+        "training data stands elsewhere and may hold the images at hand",
+        parameters_m=39.0,
+        seen=("DeepLesion", "LLD-MMRI", "RVENet"),
+    ),
+    Entry(
         "sam2_1_tiny",
         "promptreg.models.sam2:Sam21Tiny",
         "SAM 2.1, Hiera-T, on single images; slice-wise on volumes",
