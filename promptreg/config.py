@@ -197,6 +197,27 @@ class Fit(Section):
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
 
 
+class Train(Section):
+    """Training on the labelled images of a part of the subjects; models that need none ignore it."""
+
+    test_share: Fraction = Field(
+        0.2, description="share of the subjects kept for the test; a trained model runs on their pairs alone"
+    )
+    validation_share: Fraction = Field(
+        0.1, description="share of the other subjects, who decide when training stops"
+    )
+    steps: int = Field(4000, ge=1, description="most steps")
+    depth: int = Field(8, ge=1, description="most neighbouring slices that are encoded together")
+    regions: int = Field(8, ge=1, description="regions of such a slab that are clicked in a step")
+    clicks: int = Field(5, ge=2, description="most simulated clicks into a region, positive and negative")
+    decoder: bool = Field(True, description="train the mask decoder beside the adapters")
+    step_size: float = Field(3e-4, gt=0, description="highest learning rate of AdamW")
+    decay: float = Field(0.01, ge=0, description="weight decay of AdamW")
+    validate_every: int = Field(200, ge=1, description="steps between validations, and checkpoints")
+    patience: int = Field(8, ge=1, description="validations without a better Dice after which it stops")
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+
+
 class Baselines(Section):
     """Settings of the methods beside PromptReg; the defaults are the published ones."""
 
@@ -268,6 +289,7 @@ class Config(Section):
     search: Search = Search()
     marginalize: Marginalize = Marginalize()
     fit: Fit = Fit()
+    train: Train = Train()
     baselines: Baselines = Baselines()
     evaluate: Evaluate = Evaluate()
     figures: Figures = Figures()

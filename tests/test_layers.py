@@ -27,6 +27,7 @@ LAYERS = (
         "checkpoints",
         "device",
         "labelmaps",
+        "splits",
     ),
     ("geometry", "body", "settings", "manual", "synth", "nets"),
     ("niftiheader", "fileformats", "pointfiles", "imageio", *FAMILIES),
