@@ -17,6 +17,7 @@ class Entry:
     the weights of this package that it uses (a file in `models/weights`).
     Of models: `prompts` is "points +/-", "points +" or "box from point", `point_trained` whether it has seen
     points in training, `parameters_m` its size in millions.
+    `environment` names the Python environment (`envs/`) in which a method's tool runs.
     `seen` names sources of data that it has seen in training.
     """
 
@@ -35,6 +36,7 @@ class Entry:
     point_trained: bool = True
     parameters_m: float | None = None
     seen: tuple[str, ...] = ()
+    environment: str | None = None
 
     def load(self) -> Any:
         """Import and return the plug-in's class."""

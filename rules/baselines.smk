@@ -1,7 +1,31 @@
+localrules:
+    environment,
+
+
+rule environment:
+    output:
+        f"{plan.root}/environments/{{environment}}.txt",
+    log:
+        f"{plan.root}/logs/environment/{{environment}}.log",
+    benchmark:
+        f"{plan.root}/benchmarks/environment/{{environment}}.tsv"
+    conda:
+        "../envs/promptreg.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    message:
+        "Installing the environment {wildcards.environment}"
+    shell:
+        "promptreg tools install {wildcards.environment} --record {output:q} 2> {log:q}"
+
+
 rule register:
     input:
-        f"{plan.root}/pairs/{{dataset}}/{{shard}}.zarr",
-        lambda w: plan.shard_images(w.dataset, w.shard),
+        environment=lambda w: plan.environment(w.baseline),
+        pairs=f"{plan.root}/pairs/{{dataset}}/{{shard}}.zarr",
+        images=lambda w: plan.shard_images(w.dataset, w.shard),
     output:
         directory(f"{plan.root}/ddf/{{baseline}}/{{dataset}}/{{shard}}.zarr"),
     log:
@@ -19,4 +43,5 @@ rule register:
     message:
         "Registering pairs {wildcards.shard} of {wildcards.dataset} with {wildcards.baseline}"
     shell:
-        "promptreg stage baseline --threads {threads} --job {params.job:q} --output {output:q} {input:q} 2> {log:q}"
+        "promptreg stage baseline --threads {threads} --job {params.job:q} --output {output:q} "
+        "{input.pairs:q} {input.images:q} 2> {log:q}"

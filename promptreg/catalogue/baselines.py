@@ -18,4 +18,26 @@ BASELINES = table(
         licence="BSD-3-Clause",
         citation="Modat et al., Comput. Methods Programs Biomed. 98(3), 2010",
     ),
+    Entry(
+        "ants_syn",
+        "promptreg.baselines.itk_tools:AntsSyn",
+        "ANTs, affine and symmetric normalization by mutual information",
+        citation="Avants et al., Med. Image Anal. 12(1), 2008",
+        environment="ants",
+    ),
+    Entry(
+        "elastix",
+        "promptreg.baselines.itk_tools:Elastix",
+        "elastix, translation, affine and B-spline by mutual information",
+        citation="Klein et al., IEEE Trans. Med. Imaging 29(1), 2010",
+        environment="elastix",
+    ),
+    Entry(
+        "greedy",
+        "promptreg.baselines.itk_tools:Greedy",
+        "greedy, affine and diffeomorphic flow by local correlation",
+        licence="GPL-3.0 (repository), Apache-2.0 (wheel)",
+        citation="Yushkevich et al., Alzheimer's & Dementia 12(7), 2016",
+        environment="greedy",
+    ),
 )
