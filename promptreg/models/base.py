@@ -52,6 +52,36 @@ def compile_encoder(model: PromptableModel) -> bool:
     return False if own is None else own()
 
 
+def carry_over(
+    model: PromptableModel,
+    moving: Embedding,
+    fixed: Embedding,
+    points: Tensor,
+    labels: Tensor,
+    *,
+    starts: Tensor,
+) -> Tensor:
+    """Find what prompts segment on one image on another, as if that came next in a video.
+
+    A model takes part by a method of this name; there is a ValueError for one without.
+
+    Args:
+        points, labels: prompts (B, P, ndim) and (B, P) in index coordinates of the moving image.
+        starts: (B, ndim) where to begin, in index coordinates of the fixed image.
+
+    Returns:
+        (B, *fixed.mask_grid.shape) logits.
+    """
+    own = getattr(model, "carry_over", None)
+    if own is None:
+        raise ValueError(
+            f"search.method=video needs a model that follows regions from frame to frame, as medsam2 does; "
+            f"'{model.name}' does not: use search.method=prompts"
+        )
+    found: Tensor = own(moving, fixed, points, labels, starts=starts)
+    return found
+
+
 def check_prompts(points: Tensor, labels: Tensor, *, ndim: int, negative: bool = True) -> None:
     """Raise ValueError unless `points` (B, P, ndim) and `labels` (B, P) are prompts that can be decoded.
 
