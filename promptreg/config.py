@@ -115,6 +115,11 @@ class Search(Section):
     """Prompt searching (Sec. 3.1)."""
 
     prompts: Prompts = Prompts()
+    method: Literal["prompts", "video"] = Field(
+        "prompts",
+        description="how R^y is found: by searching prompts, or by the rival that takes both images for frames "
+        "of a video (needs a model that follows regions: medsam2; of this section it heeds prompts alone)",
+    )
     start: Literal["same", "similarity", "local", "gated"] = Field(
         "gated",
         description="start map: none (same coordinate, the control), S, the local L, or S gated by L",
