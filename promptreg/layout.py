@@ -149,6 +149,16 @@ class Layout:
         return {method: f"{self.root}/ddf/{method}/{dataset}/{shard}.zarr" for method in self.runnable}
 
     @cached_property
+    def sources(self) -> dict[tuple[str, str], list[str]]:
+        """Where the pairs of each data set and group come from, as far as the data sets say."""
+        found: dict[tuple[str, str], list[str]] = {}
+        for dataset, plan in self.datasets.items():
+            for pair in plan.pairs:
+                if pair.source:
+                    found.setdefault((dataset, pair.group), []).append(pair.source)
+        return {key: sorted(set(names)) for key, names in found.items()}
+
+    @cached_property
     def runnable(self) -> list[str]:
         """The methods that can run here, in table order."""
         return [method for method in self.config.methods if not self.unavailable(method)]

@@ -10,8 +10,10 @@ from dataclasses import asdict
 from typing import Any
 
 from promptreg.checkpoints import shipped_hash, signature
+from promptreg.datasets.base import PairSpec
+from promptreg.disclosure import seen_in_training
 from promptreg.layout import Layout
-from promptreg.provenance import code_digest
+from promptreg.provenance import code_digest, fingerprint
 from promptreg.registry import BASELINES, find
 from promptreg.settings import ConfigError
 
@@ -54,7 +56,7 @@ class Plan(Layout):
             "pairs",
             _module_of("dataset", plan.spec.reader),
             dataset=self._dataset(dataset),
-            pairs=[asdict(one) for one in plan.in_shard(shard)],
+            pairs=[_without_source(one) for one in plan.in_shard(shard)],
             stamps=stamps,
             prealign=self.config.prealign,
             seed=self.config.seed,
@@ -67,7 +69,12 @@ class Plan(Layout):
         first, last = (
             (0, 1) if block == 0 else (1 + (block - 1) * embed.views.block, 1 + block * embed.views.block)
         )
-        images = [one.image for one in self.datasets[dataset].images_in(shard) if one.moves or block == 0]
+        training = self._training(embed.model, dataset)
+        images = [
+            one.image
+            for one in self.datasets[dataset].images_in(shard)
+            if (one.moves or block == 0) and (not training or self._is_tested(dataset, one.image))
+        ]
         settings = embed.model_dump(exclude={"views"} if block == 0 else {"views": {"count"}})
         return self._job(
             "embed",
@@ -79,11 +86,17 @@ class Plan(Layout):
             dataset=dataset,
             seed=self.config.seed,
             weights=_weights(embed.model),
+            **training,
         )
 
     def search_job(self, search: str, dataset: str, shard: str) -> str:
         """Search the corresponding prompts of the pairs of a shard."""
         one = self._searching(search)
+        pairs = self.datasets[dataset].in_shard(shard)
+        training = self._training(one.embed.model, dataset)
+        if training:
+            both = [p.pair for p in pairs if all(self._is_tested(dataset, i) for i in (p.moving, p.fixed))]
+            training["tested"] = both
         return self._job(
             "search",
             _module_of("model", one.embed.model),
@@ -92,9 +105,33 @@ class Plan(Layout):
             device=one.embed.device,
             views=one.embed.views.count,
             dataset=dataset,
-            pairs=[pair.pair for pair in self.datasets[dataset].in_shard(shard)],
+            pairs=[pair.pair for pair in pairs],
             seed=self.config.seed,
             weights=_weights(one.embed.model),
+            **training,
+        )
+
+    def train_job(self, model: str, dataset: str) -> str:
+        """Train a model on the labelled images of the subjects of a data set who are not in the test.
+
+        What the images are is part of the job as a fingerprint alone: there may be too many to list.
+        """
+        plan = self.datasets[dataset]
+        data = [
+            [image, labels, part, plan.reader.stamp(image), plan.reader.stamp(labels)]
+            for image, labels, part in plan.training_images(self.config.train, self.config.seed)
+        ]
+        return self._job(
+            "train",
+            _module_of("model", model),
+            _module_of("dataset", plan.spec.reader),
+            model=model,
+            spec=plan.spec.model_dump(mode="json"),
+            path=plan.path,
+            train=self.config.train.model_dump(),
+            seed=self.config.seed,
+            data=fingerprint(data),
+            weights=_weights(model),
         )
 
     def marginalize_job(self, marginal: str) -> str:
@@ -130,7 +167,9 @@ class Plan(Layout):
         settings = self.config.model_dump(mode="json", exclude={"results_dir", "accept_licences"})
         if stage == "tables":
             settings.pop("figures")
-        return self._job(stage, config=settings, **more)
+        if stage == "figures":
+            return self._job(stage, config=settings, **more)
+        return self._job(stage, config=settings, seen=seen_in_training(self.config, self.sources))
 
     def gallery_job(self, dataset: str, pair: str) -> str:
         """Draw the pictures of one pair."""
@@ -155,6 +194,14 @@ class Plan(Layout):
             raise ConfigError(msg)
         return job
 
+    def _training(self, model: str, dataset: str) -> dict[str, Any]:
+        """What jobs are told of a model that was trained on a part of the data set; empty for others."""
+        return {"trained": file for file in self.trained(model, dataset)}
+
+    def _is_tested(self, dataset: str, image: str) -> bool:
+        """Whether the subject of an image was kept from training."""
+        return self.datasets[dataset].part_of(image, self.config.train, self.config.seed) == "test"
+
     def _dataset(self, name: str) -> dict[str, Any]:
         plan = self.datasets[name]
         misalign = plan.spec.misalign.model_dump() if plan.spec.misalign else None
@@ -167,6 +214,11 @@ class Plan(Layout):
                 return self.variants[name].embed
         msg = f"no variant uses embeddings of {encoder}, {views}"
         raise ConfigError(msg)
+
+
+def _without_source(spec: PairSpec) -> dict[str, Any]:
+    """What a pair is read from; where it comes from changes no store, only what tables say."""
+    return {name: value for name, value in asdict(spec).items() if name != "source"}
 
 
 def _module_of(kind: str, name: str) -> str:

@@ -7,16 +7,13 @@ are in `promptreg.table_formats`. Equal input gives equal bytes.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from promptreg.config import Config
-from promptreg.registry import BASELINES, MODELS
-from promptreg.settings import variant
-from promptreg.stats import ENTRY, MIN_PAIRS, SD_KIND, case_values, compare_to_best, counts, summarize
+from promptreg.stats import ENTRY, GROUP, MIN_PAIRS, SD_KIND, case_values, compare_to_best, counts, summarize
 
 METRIC_TITLES = {
     "dice": "Dice",
@@ -34,6 +31,7 @@ METRIC_TITLES = {
 METRICS = ("dice", "centroid_tre", "landmark_tre")
 SIGNIFICANT = 0.05
 MARK = "*"
+SEEN = "†"
 DASH = "–"
 LONGEST_REASON = 80
 """Characters of a reason that a cell shows; the data and the list of failures keep it whole."""
@@ -64,6 +62,7 @@ def table1(
     groups: Sequence[tuple[str, str]] | None = None,
     metrics: Sequence[str] = METRICS,
     supervision: Mapping[str, str] | None = None,
+    seen: Collection[tuple[str, str, str]] = (),
     prealign: str = "",
     seed: int = 0,
 ) -> Table:
@@ -71,10 +70,13 @@ def table1(
 
     `methods` are baselines and variants in table order; `groups` are (dataset, group) in column order, as
     they appear if absent; a metric without any value in a group has no column there. `supervision` says
-    what each method was trained or told with (`supervision_of`).
+    what each method was trained or told with, and `seen` lists (method, dataset, group) where it has seen the
+    data in training; see `promptreg.disclosure`.
     """
     lead = {"supervision": supervision or {}}
-    return _comparison(frame, methods, lead, groups=groups, metrics=metrics, prealign=prealign, seed=seed)
+    return _comparison(
+        frame, methods, lead, groups=groups, metrics=metrics, seen=seen, prealign=prealign, seed=seed
+    )
 
 
 def ablation_table(
@@ -116,19 +118,6 @@ def seconds_table(frame: pd.DataFrame, methods: Sequence[str]) -> Table:
     return Table(data, header, rows, "Median over pairs; the total is the sum of the medians.")
 
 
-def supervision_of(config: Config) -> dict[str, str]:
-    """Say what every method of a configuration was trained or told with."""
-    found = {}
-    for name in config.methods:
-        if name in BASELINES:
-            found[name] = BASELINES[name].supervision
-            continue
-        settings = variant(config, name)
-        seeded = settings.search.prompts.where != "body"
-        found[name] = MODELS[settings.embed.model].supervision + (", label-seeded prompts" if seeded else "")
-    return found
-
-
 def _comparison(
     frame: pd.DataFrame,
     names: Sequence[str],
@@ -138,10 +127,14 @@ def _comparison(
     metrics: Sequence[str],
     prealign: str,
     seed: int,
+    seen: Collection[tuple[str, str, str]] = (),
 ) -> Table:
     """Build the table whose rows are `names`, led by the columns `lead` (title to text by name)."""
     chosen = list(groups) if groups is not None else _groups(frame)
     data = _comparison_data(frame, names, chosen, metrics=metrics, seed=seed)
+    data["seen_in_training"] = [
+        key in seen for key in zip(*(data[name] for name in ("entry", *GROUP)), strict=True)
+    ]
     for position, (factor, texts) in enumerate(lead.items(), start=1):
         data.insert(position, factor, [texts.get(name, "") for name in data["entry"]])
     header = [("", "method"), *(("", factor) for factor in lead)]
@@ -204,6 +197,7 @@ def _value(row: pd.Series) -> Cell:
     if row["n"] == 0:
         return Cell(DASH)
     mark = MARK if row["p_holm"] < SIGNIFICANT else ""
+    mark += SEEN if row["seen_in_training"] else ""
     return Cell(f"{row['mean']:.2f} ± {row['sd']:.2f}{mark}", bool(row["best"]))
 
 
@@ -214,6 +208,7 @@ def _footnote(data: pd.DataFrame, prealign: str) -> str:
         f"Mean ± {SD_KIND} (structures are averaged to one value a pair first); best in bold.",
         f"{MARK} p < {SIGNIFICANT} against the best: paired Wilcoxon signed-rank, Holm-corrected within "
         f"group and metric, from {MIN_PAIRS} common pairs on.",
+        f"{SEEN} The method has seen this data set in training." if data["seen_in_training"].any() else "",
         "Pairs: registered/all.",
         f"Pre-alignment of every method: {prealign}." if prealign else "",
         f"Registrations failed: {total['n_failed']}; not run: {total['n_not_run']}; with an empty warped "

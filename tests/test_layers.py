@@ -38,7 +38,17 @@ LAYERS = (
         *("fit_bases", "fit_levels", "fit_losses", "fit_start", "parametrizations", "ddf", "pipeline"),
     ),
     (
-        *("store", "overlapped", "records", "metrics", "stats", "consistency", "tables", "table_formats"),
+        *(
+            "store",
+            "overlapped",
+            "records",
+            "metrics",
+            "stats",
+            "consistency",
+            "disclosure",
+            "tables",
+            "table_formats",
+        ),
         *("report", "report_page", "figures"),
     ),
     ("stages", "training", "onepair", "naming", "shards", "layout", "plan", "rulegraph", "runguard"),

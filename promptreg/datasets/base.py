@@ -27,6 +27,8 @@ class PairSpec:
     "moving_labels", "fixed_labels", "moving_landmarks", "fixed_landmarks"; a missing role means none.
     `moving_subject` and `fixed_subject` say who was imaged, so that nobody is both trained on and tested;
     empty if that is not known.
+    `source` names the public data set that the pair comes from, "" if unknown; methods that have seen it in
+    training are marked in tables.
     """
 
     pair: str
@@ -37,6 +39,7 @@ class PairSpec:
     annotations: dict[str, str]
     moving_subject: str = ""
     fixed_subject: str = ""
+    source: str = ""
 
 
 class DatasetReader(Protocol):

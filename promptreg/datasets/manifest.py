@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 REQUIRED = ("pair_id", "moving", "fixed")
 ANNOTATIONS = ("moving_labels", "fixed_labels", "moving_landmarks", "fixed_landmarks")
 SUBJECTS = ("moving_subject", "fixed_subject")
-OPTIONAL = ("application", "dimension", *ANNOTATIONS, "label_names", *SUBJECTS)
+OPTIONAL = ("application", "dimension", *ANNOTATIONS, "label_names", *SUBJECTS, "source")
 SAFE = re.compile(r"[A-Za-z0-9._-]+")
 FLAT = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 
@@ -31,10 +31,11 @@ class Manifest:
     """Pairs listed in a table with the columns pair_id, moving, fixed and, if wanted:
 
     application (the group in tables), dimension (2 or 3), moving_labels, fixed_labels, moving_landmarks,
-    fixed_landmarks, label_names, such as "1 liver; 2 right kidney", and moving_subject, fixed_subject (who
-    was imaged; every image is a subject of its own if absent). Other columns are ignored. Paths are relative
-    to the table's folder. Listing reads the table alone (and headers, for a row without a dimension); a
-    missing image is found when it is read, so that only its pairs fail.
+    fixed_landmarks, label_names, such as "1 liver; 2 right kidney", moving_subject, fixed_subject (who was
+    imaged; every image is a subject of its own if absent), and source (the public data set that the pair
+    comes from). Other columns are ignored. Paths are relative to the table's folder. Listing reads the table
+    alone (and headers, for a row without a dimension); a missing image is found when it is read, so that only
+    its pairs fail.
     """
 
     def __init__(self, path: str | None) -> None:
@@ -95,6 +96,7 @@ class Manifest:
             dimension=int(dimension),
             group=row.get("application") or "pairs",
             annotations={role: row[role] for role in ANNOTATIONS if row.get(role)},
+            source=row.get("source", ""),
             **{role: row.get(role, "") for role in SUBJECTS},
         )
 

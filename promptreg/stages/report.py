@@ -44,7 +44,9 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
     warnings = pd.concat([law_warnings(frame), rank_warnings(summarize(cases, seed=config.seed))])
     tables = (
         ReportTable(
-            "Methods compared", "Mean ± SD over pairs; see the note beneath.", comparison(frame, config)
+            "Methods compared",
+            "Mean ± SD over pairs; see the note beneath.",
+            comparison(frame, config, job["seen"]),
         ),
         ReportTable("Time", "Seconds per pair.", costs(timings, config)),
     )

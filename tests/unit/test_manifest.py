@@ -52,6 +52,13 @@ def test_a_table_may_say_who_was_imaged(tmp_path):
     assert (unknown.moving_subject, unknown.fixed_subject) == ("", "")
 
 
+def test_a_table_may_say_which_public_data_set_a_pair_comes_from(tmp_path):
+    named, unknown = table(
+        tmp_path, "pair_id,moving,fixed,source\np1,a.png,b.png,CHAOS\np2,a.png,b.png,\n"
+    ).pairs()
+    assert (named.source, unknown.source) == ("CHAOS", "")
+
+
 def test_listing_needs_no_torch():
     code = "import sys; import promptreg.datasets.manifest, promptreg.datasets.demo as d; d.Demo().pairs();"
     code += "sys.exit('torch' in sys.modules or 'SimpleITK' in sys.modules)"

@@ -1,5 +1,6 @@
 import json
 import os
+from dataclasses import replace
 
 import PIL.Image
 import pytest
@@ -7,6 +8,7 @@ from tiny_checkpoints import PAYLOAD, publish, row
 
 from promptreg import checkpoints, layout, plan
 from promptreg.plan import Plan
+from promptreg.registry import MODELS
 from promptreg.settings import ConfigError
 
 SMALL = {"methods": ["identity", "promptreg"], "datasets": [{"name": "d"}], "shard_size": 2}
@@ -374,3 +376,25 @@ def test_weights_run_once_the_configuration_accepts_their_licence(planned, monke
     agreed = planned(methods=["mine"], variants=variants, accept_licences=["sam_vit_b"])
     assert agreed.unavailable("mine") == ""
     assert agreed.summary_job("tables") == refused.summary_job("tables")
+
+
+def test_tables_and_report_are_told_who_has_seen_the_data_and_nothing_else_is_made_anew(
+    planned, monkeypatch, tmp_path
+):
+    monkeypatch.setitem(MODELS, "weightfree", replace(MODELS["weightfree"], seen=("CHAOS",)))
+    changes = {
+        "methods": ["mine"],
+        "variants": {"mine": {"embed": {"model": "weightfree"}}},
+        "datasets": [{"name": "d", "path": str(tmp_path / "sources.csv")}],
+    }
+    seen, pairs_jobs = {}, set()
+    for source in ("", "CHAOS", "other"):
+        text = f"pair_id,moving,fixed,dimension,application,source\np,m.png,f.png,2,MR,{source}\n"
+        (tmp_path / "sources.csv").write_text(text)
+        one = planned(**changes)
+        seen[source], report = (json.loads(one.summary_job(name))["seen"] for name in ("tables", "report"))
+        assert report == seen[source]
+        assert "seen" not in json.loads(one.summary_job("figures", figure="time"))
+        pairs_jobs.add(one.pairs_job("d", "000"))
+    assert seen == {"": [], "CHAOS": [["mine", "d", "MR"]], "other": []}
+    assert len(pairs_jobs) == 1

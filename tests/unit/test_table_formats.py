@@ -39,6 +39,7 @@ def test_latex_groups_its_heads_and_escapes_reserved_characters():
     assert r"a\_b & \textbf{\boldmath 0.33 $\pm$ 0.10*} & 4/4 \\" in text
     assert text.count(r"\\") == 5
     assert latex_escape("50 % ~ {x}") == r"50 \% \textasciitilde{} \{x\}"
+    assert latex_escape("1.00†") == r"1.00\dag{}"
 
 
 def test_every_latex_row_has_as_many_cells_as_the_header():

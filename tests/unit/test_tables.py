@@ -4,9 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from promptreg.config import Config
 from promptreg.records import MetricRow, cost_rows, to_frame, unregistered
-from promptreg.tables import Table, ablation_table, seconds_table, supervision_of, table1
+from promptreg.tables import Table, ablation_table, seconds_table, table1
 
 METHODS = ["identity", "niftyreg", "ours", "absent_tool"]
 
@@ -116,24 +115,6 @@ def test_two_runs_give_the_same_table(table):
     assert table.rows == again.rows
 
 
-def test_supervision_comes_from_the_registry_and_the_prompts():
-    config = Config.model_validate(
-        {
-            "datasets": [{"name": "demo", "reader": "demo"}],
-            "methods": ["identity", "promptreg", "seeded"],
-            "variants": {
-                "promptreg": {},
-                "seeded": {"embed": {"model": "sam_vit_b"}, "search": {"prompts": {"where": "inside"}}},
-            },
-        }
-    )
-    assert supervision_of(config) == {
-        "identity": "training-free",
-        "promptreg": "synthetic images",
-        "seeded": "pretrained elsewhere, label-seeded prompts",
-    }
-
-
 def test_a_benchmark_in_which_everything_failed_is_still_a_table():
     row = [unregistered("failed", "boom")]
     frame = to_frame(row, dataset="d", group="g", method="m", variant="m", pair="p")
@@ -152,3 +133,24 @@ def test_a_cell_names_the_first_reason_shortly_and_counts_the_others():
     assert text.startswith("failed (pair 0: a very long story")
     assert text.endswith("…; and 2 more)")
     assert len(text) < 110
+
+
+def test_who_has_seen_the_data_in_training_is_marked_in_that_group_alone():
+    plain, marked = (
+        table1(results(), METHODS, seen=seen, prealign="mass") for seen in ([], [("niftyreg", "d", "MR")])
+    )
+    assert not plain.data["seen_in_training"].any()
+    data = marked.data.set_index(["entry", "group"])["seen_in_training"]
+    assert data["niftyreg", "MR"].all()
+    assert data.sum() == 3
+    assert [cell.text.endswith("†") for cell in marked.rows[1]] == [False, False, True, True, *[False] * 4]
+    assert "† The method has seen this data set in training." in marked.footnote
+    assert "†" not in plain.footnote + str(texts(plain))
+    pd.testing.assert_frame_equal(
+        plain.data.drop(columns="seen_in_training"), marked.data.drop(columns="seen_in_training")
+    )
+
+
+def test_a_method_that_has_seen_the_data_and_gave_nothing_is_not_marked():
+    table = table1(results(), METHODS, seen=[("absent_tool", "d", "MR")])
+    assert "†" not in str(texts(table))

@@ -1,0 +1,45 @@
+import pytest
+
+from promptreg import disclosure
+from promptreg.config import Config
+from promptreg.disclosure import has_seen, seen_in_training, supervision_of
+from promptreg.entry import Entry
+
+
+def test_supervision_comes_from_the_registry_and_the_prompts():
+    config = Config.model_validate(
+        {
+            "datasets": [{"name": "demo", "reader": "demo"}],
+            "methods": ["identity", "promptreg", "seeded"],
+            "variants": {
+                "promptreg": {},
+                "seeded": {"embed": {"model": "sam_vit_b"}, "search": {"prompts": {"where": "inside"}}},
+            },
+        }
+    )
+    assert supervision_of(config) == {
+        "identity": "training-free",
+        "promptreg": "synthetic images",
+        "seeded": "pretrained elsewhere, label-seeded prompts",
+    }
+
+
+@pytest.mark.parametrize("source", ["FLARE22", "flare 22", "Flare-22"])
+def test_a_source_is_known_however_it_is_spelt(source):
+    assert has_seen(Entry("m", "m:M", "", seen=("CHAOS", "FLARE22")), source)
+
+
+@pytest.mark.parametrize("source", ["FLARE21", "", "-", "FLARE"])
+def test_another_source_and_none_are_not_seen(source):
+    assert not has_seen(Entry("m", "m:M", "", seen=("FLARE22", "")), source)
+
+
+def test_methods_are_listed_with_the_groups_that_they_have_seen(monkeypatch):
+    model = Entry("tested", "m:M", "", seen=("CHAOS",))
+    monkeypatch.setitem(disclosure.MODELS, "tested", model)
+    config = Config.model_validate(
+        {"methods": ["identity", "a", "b"], "variants": {"a": {"embed": {"model": "tested"}}, "b": {}}}
+    )
+    sources = {("d", "MR"): ["CHAOS", "other"], ("d", "CT"): ["other"]}
+    assert seen_in_training(config, sources) == [("a", "d", "MR")]
+    assert seen_in_training(config, {}) == []
