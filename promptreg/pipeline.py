@@ -11,9 +11,10 @@ from promptreg.correspond import Correspondences, correspond
 from promptreg.ddf import FitResult, fit_ddf
 from promptreg.models.base import PromptableModel, embed_all
 from promptreg.prompts import place_prompts
-from promptreg.search import Rois, search_prompts
+from promptreg.search import Rois
 from promptreg.seeds import derive_seed
 from promptreg.settings import Variant
+from promptreg.transfer import find_rois
 from promptreg.types import Pair
 from promptreg.views import sample_views, view_image
 
@@ -43,7 +44,7 @@ def register_pair(
     views = sample_views(pair.moving.grid, settings.embed.views, derive_seed(seed, "views"))
     moving = embed_all(model, [view_image(pair.moving, view) for view in views])
     fixed = model.embed(pair.fixed)
-    rois = search_prompts(
+    rois = find_rois(
         model,
         moving,
         fixed,
