@@ -20,6 +20,9 @@ from promptreg.models.sam_parts import vit_b, with_weights
 from promptreg.models.sam_settings import FIRST_ALONE, Inputs
 from promptreg.models.slicewise import Slicewise
 
+COLUMNS = 512
+"""How many columns of a resizing matrix are made at a time."""
+
 
 def spread_square(colours: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Stretch (N, 3, Y, X) in [0, 255] to `shape` and spread each image over [0, 1], as in training.
@@ -36,17 +39,20 @@ def spread_square(colours: Tensor, shape: tuple[int, ...]) -> Tensor:
     return (levels - low) / (high - low).clamp_min(1e-8)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _spline(old: int, new: int) -> Tensor:
-    """The matrix (new, old) by which `skimage.transform.resize` resizes one axis of an image.
+    """The matrix (new, old) float32 by which `skimage.transform.resize` resizes one axis of an image.
 
-    Cubic splines with antialiasing are linear and act on either axis alone, so that the identity shows all
-    of them.
+    Cubic splines with antialiasing are linear and act on either axis alone, so that the columns of the
+    identity show all of them; some at a time, for the sake of memory.
     """
     from skimage.transform import resize
 
-    matrix = resize(np.eye(old), (new, old), order=3, anti_aliasing=True, clip=False)
-    return torch.from_numpy(matrix)
+    parts = []
+    for first in range(0, old, COLUMNS):
+        some = np.eye(old, min(COLUMNS, old - first), -first)
+        parts.append(resize(some, (new, some.shape[1]), order=3, anti_aliasing=True, clip=False))
+    return torch.from_numpy(np.concatenate(parts, axis=1)).float()
 
 
 INPUTS = Inputs(spread_square, keeps_aspect=False)

@@ -39,7 +39,7 @@ def test_scribbleprompt_offers_three_masks_of_the_packages_own_modules_for_any_n
         found = model.decode(embedding, points[None, :n], torch.tensor([labels[:n]]))
         in_input = stretched(points[:n], shape, SIDE)
         _, logits, scores = answers(
-            model.sam, golden(model.sam, pixels, SIDE), in_input, labels[:n], multimask=True
+            small_sam(), golden(small_sam(), pixels, SIDE), in_input, labels[:n], multimask=True
         )
         torch.testing.assert_close(found.logits, logits, atol=1e-4, rtol=1e-4)
         torch.testing.assert_close(found.scores, scores, atol=1e-4, rtol=1e-4)

@@ -5,6 +5,7 @@ from layout_reference import answers, stretched
 from pictures import as_image, picture
 from skimage.transform import resize
 from small_models.sam_layout_models import SIDE, planar_medsam_box, planar_medsam_point
+from small_sam import small_sam
 
 from promptreg import checkpoints
 from promptreg.models import medsam
@@ -51,6 +52,13 @@ def test_intensities_become_the_published_levels_but_for_single_ones_of_single_p
     assert (ours == levels).mean() > 0.99
 
 
+def test_a_side_of_more_pixels_than_columns_are_made_at_a_time_is_resized_alike():
+    pixels = picture((1100, 40))
+    off = spread_square(as_image(pixels).data[None], (SIDE, SIDE))[0] - golden(pixels, SIDE)
+    assert (off.abs() * 255 > 0.01).float().mean() < 0.005
+    assert off.abs().max() * 255 < 1.5
+
+
 def test_each_image_of_a_stack_is_spread_over_the_unit_interval_by_itself():
     stack = torch.stack([as_image(picture((60, 80), seed=i)).data * (0.2 + 0.3 * i) for i in range(3)])
     found = spread_square(stack, (SIDE, SIDE))
@@ -72,7 +80,7 @@ def test_points_give_mask_0_of_the_packages_own_modules(shape):
     for n in (1, 2):
         found = model.decode(embedding, points[None, :n], torch.tensor([labels[:n]]))
         in_input = stretched(points[:n], shape, SIDE)
-        features, logits, _ = answers(model.sam, prepared, in_input, labels[:n], multimask=False)
+        features, logits, _ = answers(small_sam(), prepared, in_input, labels[:n], multimask=False)
         torch.testing.assert_close(embedding.features, features, atol=1e-4, rtol=1e-4)
         torch.testing.assert_close(found.logits, logits, atol=1e-4, rtol=1e-4)
 
@@ -94,7 +102,7 @@ def test_a_click_gives_the_mask_of_its_box_by_the_packages_own_modules(shape):
     corners = (box_of_clicks(embedding.features, in_cells[None])[0] + 0.5) * 16 - 0.5
     box = corners.clamp(0, SIDE - 1).flip(-1).reshape(1, 4)
     prepared = spread_square(as_image(pixels).data[None], (SIDE, SIDE))[0]
-    _, logits, _ = answers(model.sam, prepared, None, boxes=box, multimask=False)
+    _, logits, _ = answers(small_sam(), prepared, None, boxes=box, multimask=False)
     torch.testing.assert_close(found.logits, logits, atol=1e-4, rtol=1e-4)
     assert (box[0, :2] <= in_input[0]).all()
     assert (box[0, 2:] >= in_input[0]).all()

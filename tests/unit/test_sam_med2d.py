@@ -103,7 +103,7 @@ def test_three_masks_and_their_scores_are_those_of_the_packages_own_modules(shap
         found = model.decode(embedding, points[None, :n], torch.tensor([labels[:n]]))
         in_input = stretched(points[:n], shape, SIDE)
         features, logits, scores = answers(
-            model.sam, golden(pixels, SIDE), in_input, labels[:n], multimask=True
+            small_sam_med2d(), golden(pixels, SIDE), in_input, labels[:n], multimask=True
         )
         torch.testing.assert_close(embedding.features, features, atol=1e-4, rtol=1e-4)
         torch.testing.assert_close(found.logits, logits, atol=1e-4, rtol=1e-4)
