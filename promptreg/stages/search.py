@@ -14,17 +14,15 @@ from promptreg.device import choose_device
 from promptreg.models.base import PromptableModel
 from promptreg.prompts import place_prompts
 from promptreg.provenance import Signature
+from promptreg.registry import find
 from promptreg.search import Rois
 from promptreg.seeds import derive_seed
 from promptreg.stages.attempt import Result, attempt_each
-from promptreg.stages.inputs import Inputs, NoResult, Variables, grid_record, spatial_dims
-from promptreg.stages.loaded import load_model, weights_digest
+from promptreg.stages.inputs import Inputs, Variables, grid_record, spatial_dims
 from promptreg.store import create
 from promptreg.transfer import find_rois
 
 log = logging.getLogger("promptreg")
-
-NOT_TESTED = "not all subjects of this pair were kept for the test: the model may have been trained on them"
 
 
 def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
@@ -35,11 +33,9 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
 
     @cache
     def model() -> PromptableModel:
-        return load_model(job["model"], job)
+        return find("model", job["model"]).load()()
 
     def work(name: str) -> Result:
-        if name not in job.get("tested", [name]):
-            raise NoResult("not run", NOT_TESTED)
         record = stores.read("pairs", name)
         moving, fixed = record.attrs["moving"], record.attrs["fixed"]
         views = [stores.embedding(moving, number, device) for number in range(job["views"])]
@@ -63,8 +59,7 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
             "seconds": _embedding_seconds(stores, moving, fixed, job["views"]),
         }
 
-    made_from = stores.digests() | weights_digest(job)
-    with create(output, Signature("rois", job, made_from, job["code"])) as writer:
+    with create(output, Signature("rois", job, stores.digests(), job["code"])) as writer:
         attempt_each(writer, "search", job["pairs"], work)
 
 
