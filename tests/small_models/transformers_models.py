@@ -74,17 +74,19 @@ def small_slimsam() -> nn.Module:
     """Build a `SamModel` of width 24 with four layers, perceptrons narrower than four times that."""
     from transformers import SamConfig, SamModel
 
-    return drawn(
-        SamModel(SamConfig(vision_config=VIT, prompt_encoder_config=PROMPTS, mask_decoder_config=DECODER))
-    )
+    config = SamConfig(vision_config=VIT, prompt_encoder_config=PROMPTS, mask_decoder_config=DECODER)
+    return drawn(SamModel(config))
 
 
 def drawn(module: nn.Module) -> nn.Module:
-    """Draw every weight and buffer in the order of their names, none at its initial zero."""
+    """Draw every weight and buffer in the order of their names, none at its initial zero.
+
+    Biases lie about a half: that opens most rectifiers, and masks of random weights have few kinks.
+    """
     generator = torch.Generator().manual_seed(0)
     for name, tensor in sorted(module.state_dict(keep_vars=True).items()):
         spread = 0.1 if tensor.ndim == 1 else 1.0 if len(tensor) == 1 else tensor.shape[-1] ** -0.5
-        middle = float(tensor.ndim == 1 and name.endswith("weight"))
+        middle = 0.0 if tensor.ndim > 1 else 1.0 if name.endswith("weight") else 0.5
         tensor.data.copy_(middle + spread * torch.randn(tensor.shape, generator=generator))
     positions = module.shared_image_embedding.positional_embedding.data
     module.prompt_encoder.shared_embedding.positional_embedding.data.copy_(positions)

@@ -1,9 +1,13 @@
+import subprocess
+import sys
+
 import pytest
 import torch
-from small_models.transformers_models import small_sam2, small_slimsam
+from small_models.transformers_models import small_sam2, small_sam_hq, small_slimsam
 
 from promptreg import checkpoints
 from promptreg.models.transformers_weights import POSITIONS, loaded, positions_shared
+from promptreg.state_dicts import read_state_dict
 
 
 def serve(monkeypatch, state):
@@ -50,3 +54,18 @@ def test_missing_and_unexpected_keys_and_wrong_shapes_are_fatal_and_named(monkey
     serve(monkeypatch, {**state, "surprise": torch.zeros(1)})
     with pytest.raises(ValueError, match=r"iou_token(.|\n)*surprise(.|\n)*mask_tokens"):
         loaded("some", lambda: type(original)(original.config))
+
+
+@pytest.mark.parametrize("make", [small_sam2, small_sam_hq, small_slimsam])
+def test_a_file_that_transformers_writes_is_loaded(monkeypatch, tmp_path, make):
+    original = make()
+    original.save_pretrained(tmp_path)
+    serve(monkeypatch, read_state_dict(tmp_path / "model.safetensors"))
+    module = loaded("some", lambda: type(original)(original.config))
+    assert all(torch.equal(module.state_dict()[key], value) for key, value in original.state_dict().items())
+
+
+def test_transformers_is_imported_for_no_other_model():
+    modules = ", ".join(f"promptreg.models.{name}" for name in ("sam2", "sam_hq", "slimsam"))
+    code = f"import {modules}, sys\nassert 'transformers' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
