@@ -290,6 +290,11 @@ class Config(Section):
         "mass",
         description="translation offered to every method: none (header frame), grid centres, body centroids",
     )
+    accept_licences: tuple[str, ...] = Field(
+        (),
+        description="released weights whose licence you have read and accept, by name in checkpoints.tsv, or "
+        "all: asked for where it forbids commercial use or access is granted one by one",
+    )
     embed: Embed = Embed()
     search: Search = Search()
     marginalize: Marginalize = Marginalize()
@@ -317,10 +322,5 @@ class Config(Section):
             "video_transfer": Overrides(embed={"model": "medsam2"}, search={"method": "video"}),
             "promptreg_sam_vit_b": Overrides(embed={"model": "sam_vit_b"}, search={"affine_prior": False}),
         },
-    accept_licences: tuple[str, ...] = Field(
-        (),
-        description="released weights whose licence you have read and accept, by name in checkpoints.tsv, or "
-        "all: asked for where it forbids commercial use or access is granted one by one",
-    )
         description="variants of PromptReg by name: what differs from the sections above",
     )
