@@ -18,6 +18,7 @@ from torch.nn.functional import gelu
 from promptreg.models.original_keys import sam_hq_keys
 from promptreg.models.sam_settings import LONGEST_SIDE
 from promptreg.models.slicewise import Slicewise
+from promptreg.models.transformers_attention import fuse
 from promptreg.models.transformers_sam import Encoded, TransformersSam
 from promptreg.models.transformers_weights import loaded
 from promptreg.models.two_way import masks_from, prompted
@@ -58,6 +59,7 @@ class SamHQNet:
     """A `SamHQModel`."""
 
     def __init__(self, module: Any) -> None:
+        fuse(module.vision_encoder)
         self.module = module
         self.side: int = module.prompt_encoder.input_image_size
 
