@@ -2,6 +2,8 @@
 
 from promptreg.entry import Entry, table
 
+SAM_MED3D_SEEN = ("AMOS", "CHAOS", "FLARE22", "KiTS", "LiTS", "MSD", "PROMISE12", "TotalSegmentator", "WORD")
+
 MEDICAL_LEAK = "trained on public medical data, which may contain images of a benchmark"
 """What holds for a model whose exact training images were not compared with the benchmark's."""
 
@@ -67,6 +69,18 @@ MODELS = table(
         trained_on="SA-1B natural images",
     ),
     Entry(
+        "sam_adapter3d",
+        "promptreg.models.adapter3d:SamAdapter3d",
+        "Segment Anything, ViT-B, with 3D adapters trained on 80 % of the data set's subjects",
+        citation="Wu et al., Medical SAM Adapter, arXiv:2304.12620",
+        supervision="label-supervised",
+        checkpoint="sam_vit_b",
+        trained_on="SA-1B natural images; then the target data (80 % of its subjects)",
+        caveats="runs only on pairs of subjects who were kept for the test; slices see each other within a "
+        "slab; masks are carried from slice to slice",
+        parameters_m=104.4,
+    ),
+    Entry(
         "sam_vit_l",
         "promptreg.models.sam:SamVitL",
         "Segment Anything, ViT-L; slice-wise on volumes",
@@ -83,6 +97,34 @@ MODELS = table(
         supervision="pretrained elsewhere",
         checkpoint="sam_vit_h",
         trained_on="SA-1B natural images",
+    ),
+    Entry(
+        "sam_med3d",
+        "promptreg.models.sam_med3d:SamMed3dBase",
+        "SAM-Med3D, weights of its paper; native in volumes, by cubes of 19 cm",
+        dims=(3,),
+        citation="Wang et al., SAM-Med3D, arXiv:2310.15161",
+        supervision="pretrained elsewhere",
+        checkpoint="sam_med3d",
+        trained_on="SA-Med3D-140K, volumes of many modalities",
+        caveats="trained on cubes about the true object, here about the lattice point next to the click; "
+        "masks have cells of 6 mm; the authors now offer the turbo weights alone",
+        parameters_m=100.5,
+        seen=SAM_MED3D_SEEN,
+    ),
+    Entry(
+        "sam_med3d_turbo",
+        "promptreg.models.sam_med3d:SamMed3dTurbo",
+        "SAM-Med3D, weights that were trained further; native in volumes, by cubes of 19 cm",
+        dims=(3,),
+        citation="Wang et al., SAM-Med3D, arXiv:2310.15161",
+        supervision="pretrained elsewhere",
+        checkpoint="sam_med3d_turbo",
+        trained_on="SA-Med3D-140K, volumes of many modalities; 44 of its data sets again",
+        caveats="trained on cubes about the true object, here about the lattice point next to the click; "
+        "masks have cells of 6 mm",
+        parameters_m=100.5,
+        seen=SAM_MED3D_SEEN,
     ),
     Entry(
         "medsam2",

@@ -41,7 +41,7 @@ class VolumePrompts(nn.Module):
 
         The last token stands for "no box".
         """
-        kinds = torch.cat([embedding.weight for embedding in self.point_embeddings])
+        kinds = torch.cat(list(self.point_embeddings.parameters()))
         clicks = self.pe_layer((points + 0.5) / self.side) + kinds[labels]
         return torch.cat([clicks, self.not_a_point_embed.weight.expand(len(points), 1, -1)], dim=1)
 

@@ -85,8 +85,8 @@ class CubeAttention(nn.Module):
     """Attention between all cells of a cube, and to empty ones that fill it up to `reach` along each axis.
 
     Positions are relative and enter by axis (Li et al., MViTv2, arXiv:2112.01526), but not as there: the code
-    that trained the weights mixes axes up, and so they must stay. With Q(i, j, k) the query of a cell and D, H,
-    W the tables, the logit from (x, y, z) to (a, b, c) gains
+    that trained the weights mixes axes up, and so they must stay. With Q(i, j, k) the query of a cell and
+    D, H, W the tables, the logit from (x, y, z) to (a, b, c) gains
     Q(x, y, z) . D[x - c] + Q(x, y, a) . H[y - c] + Q(x, y, b) . W[b - c].
     """
 
