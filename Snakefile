@@ -11,6 +11,7 @@ report: "workflow/report/workflow.rst"
 
 include: "rules/common.smk"
 include: "rules/data.smk"
+include: "rules/train.smk"
 include: "rules/embed.smk"
 include: "rules/search.smk"
 include: "rules/marginalize.smk"

@@ -27,6 +27,7 @@ app.add_typer(tools, name="tools")
 STAGES = (
     "images",
     "pairs",
+    "train",
     "embed",
     "search",
     "marginalize",
@@ -191,6 +192,29 @@ def train(
     leave(workers)
 
 
+@app.command("train-adapter")
+def train_adapter(
+    config: Annotated[Path, typer.Option(help="YAML of a benchmark: its data set, seed and section `train`")],
+    out: Annotated[Path, typer.Option(help="folder for weights, checkpoint, log and curves; created")],
+    dataset: Annotated[str | None, typer.Option(help="which data set, if there are several")] = None,
+    model: Annotated[str, typer.Option(help="a model that is trained on labels")] = "sam_adapter3d",
+    threads: Annotated[int, typer.Option(help="CPU threads")] = 1,
+) -> None:
+    """Train a model on the labels of a part of the subjects of a data set, as the workflow does."""
+    import torch
+
+    from promptreg.plan import Plan
+    from promptreg.settings import load_file
+    from promptreg.stages.train import FILE
+    from promptreg.stages.train import run as train_stage
+
+    torch.set_num_threads(threads)
+    plan = Plan(load_file(config).model_dump())
+    chosen = dataset or next(iter(plan.datasets))
+    train_stage(json.loads(plan.train_job(model, chosen)), [], str(out / FILE))
+    typer.echo(f"wrote {out / FILE}")
+
+
 @app.command("export")
 def export_weights(
     out: Annotated[Path, typer.Argument(help="folder of a training run, finished or not")],
@@ -205,7 +229,7 @@ def export_weights(
 def write_config(
     check: Annotated[bool, typer.Option(help="only say whether the generated files are up to date")] = False,
 ) -> None:
-    """Generate the annotated config/config.yaml and workflow/schemas/ from the configuration models."""
+    """Generate config/config.yaml, workflow/schemas/ and docs/models.md from what declares them."""
     from promptreg.manual import drift, write
 
     if not check:

@@ -321,6 +321,9 @@ class Config(Section):
             "promptreg_weightfree_image": Overrides(embed={"model": "weightfree"}, fit={"image_term": "ncc"}),
             "video_transfer": Overrides(embed={"model": "medsam2"}, search={"method": "video"}),
             "promptreg_sam_vit_b": Overrides(embed={"model": "sam_vit_b"}, search={"affine_prior": False}),
+            "promptreg_sam_adapter3d": Overrides(
+                embed={"model": "sam_adapter3d"}, search={"affine_prior": False}
+            ),
         },
         description="variants of PromptReg by name: what differs from the sections above",
     )

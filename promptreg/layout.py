@@ -18,6 +18,9 @@ from promptreg.registry import BASELINES, find
 from promptreg.settings import Variant, load, variant
 from promptreg.shards import DatasetPlan
 
+LABEL_SUPERVISED = "label-supervised"
+"""What the registry says of a model that is trained on labels of the data that it then works on."""
+
 
 class Layout:
     """All stores of a benchmark, by path, and what each is made from."""
@@ -58,6 +61,21 @@ class Layout:
         if entry.checkpoint is None:
             return ""
         return obstacle(entry.checkpoint, self.config.accept_licences)
+
+    def trained(self, model: str, dataset: str) -> list[str]:
+        """The weights that a model is trained to on a data set; none for a model that needs no training."""
+        if find("model", model).supervision != LABEL_SUPERVISED:
+            return []
+        return [f"{self.root}/training/{model}/{dataset}/weights.safetensors"]
+
+    def encoder_weights(self, encoder: str, dataset: str) -> list[str]:
+        """The trained weights that embeddings depend on."""
+        users = (self.variants[name] for name, labels in self.views_of.items() if labels[0] == encoder)
+        return self.trained(next(users).embed.model, dataset)
+
+    def search_weights(self, search: str, dataset: str) -> list[str]:
+        """The trained weights that a search depends on."""
+        return self.trained(self._searching(search).embed.model, dataset)
 
     def evaluate_inputs(self, method: str, dataset: str, shard: str) -> list[str]:
         """Stores to measure; for a method that cannot run here, only the pairs that it leaves out."""

@@ -196,7 +196,8 @@ class Plan(Layout):
 
     def _training(self, model: str, dataset: str) -> dict[str, Any]:
         """What jobs are told of a model that was trained on a part of the data set; empty for others."""
-        return {"trained": file for file in self.trained(model, dataset)}
+        files = self.trained(model, dataset)
+        return {"trained": files[0]} if files else {}
 
     def _is_tested(self, dataset: str, image: str) -> bool:
         """Whether the subject of an image was kept from training."""

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from math import ceil
 
-from promptreg.config import Dataset
+from promptreg.config import Dataset, Train
 from promptreg.datasets.base import MISALIGNED, DatasetReader, PairSpec
 from promptreg.registry import find
 from promptreg.settings import ConfigError
+from promptreg.splits import Part, part_of
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,37 @@ class DatasetPlan:
             ImageSpec(name, name.removesuffix(MISALIGNED), name.endswith(MISALIGNED), name in moving)
             for name in order
         ]
+
+    @cached_property
+    def subjects(self) -> dict[str, str]:
+        """Who is imaged, by the reader's id of the image: the image itself where no pair says."""
+        found: dict[str, str] = {}
+        for pair in self.pairs:
+            for image, subject in ((pair.moving, pair.moving_subject), (pair.fixed, pair.fixed_subject)):
+                source = image.removesuffix(MISALIGNED)
+                if subject and found.setdefault(source, subject) != subject:
+                    msg = (
+                        f"data set '{self.spec.name}', pair '{pair.pair}': image '{source}' is of subject "
+                        f"'{subject}' and elsewhere of '{found[source]}'; an image has one subject"
+                    )
+                    raise ConfigError(msg)
+        return {one.source: found.get(one.source, one.source) for one in self.images}
+
+    def part_of(self, image: str, train: Train, seed: int) -> Part:
+        """The part of the split that the subject of an image belongs to."""
+        subject = self.subjects[image.removesuffix(MISALIGNED)]
+        shares = {"test_share": train.test_share, "validation_share": train.validation_share}
+        return part_of(subject, seed=seed, **shares)
+
+    def training_images(self, train: Train, seed: int) -> list[tuple[str, str, Part]]:
+        """Image, labels and part of all that a model may be trained on, by the reader's ids; never the test."""
+        labels: dict[str, str] = {}
+        for pair in self.pairs:
+            for image, role in ((pair.moving, "moving_labels"), (pair.fixed, "fixed_labels")):
+                if role in pair.annotations:
+                    labels.setdefault(image.removesuffix(MISALIGNED), pair.annotations[role])
+        found = [(image, reference, self.part_of(image, train, seed)) for image, reference in labels.items()]
+        return [one for one in found if one[2] != "test"]
 
     def image_shard(self, image: str) -> str:
         """The shard that holds an image."""

@@ -34,4 +34,5 @@ wildcard_constraints:
     method=r"[^/]+",
     figure="distributions|time|rulegraph",
     baseline="|".join(BASELINES),
+    model=r"[A-Za-z0-9_]+",
     variant="|".join(plan.variants) or "none",

@@ -1,6 +1,7 @@
 rule embed:
     input:
-        f"{plan.root}/images/{{dataset}}/{{shard}}.zarr",
+        images=f"{plan.root}/images/{{dataset}}/{{shard}}.zarr",
+        weights=lambda w: plan.encoder_weights(w.encoder, w.dataset),
     output:
         directory(
             f"{plan.root}/embeddings/{{encoder}}/{{dataset}}/{{shard}}/{{views}}.zarr"
@@ -20,4 +21,4 @@ rule embed:
     message:
         "Embedding {wildcards.views} views of images {wildcards.shard} of {wildcards.dataset} with {wildcards.encoder}"
     shell:
-        "promptreg stage embed --threads {threads} --job {params.job:q} --output {output:q} {input:q} 2> {log:q}"
+        "promptreg stage embed --threads {threads} --job {params.job:q} --output {output:q} {input.images:q} 2> {log:q}"

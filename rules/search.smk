@@ -1,8 +1,9 @@
 rule search:
     input:
-        f"{plan.root}/pairs/{{dataset}}/{{shard}}.zarr",
-        lambda w: plan.shard_images(w.dataset, w.shard),
-        lambda w: plan.embeddings(w.search, w.dataset, w.shard),
+        pairs=f"{plan.root}/pairs/{{dataset}}/{{shard}}.zarr",
+        images=lambda w: plan.shard_images(w.dataset, w.shard),
+        embeddings=lambda w: plan.embeddings(w.search, w.dataset, w.shard),
+        weights=lambda w: plan.search_weights(w.search, w.dataset),
     output:
         directory(f"{plan.root}/rois/{{search}}/{{dataset}}/{{shard}}.zarr"),
     log:
@@ -20,4 +21,4 @@ rule search:
     message:
         "Searching corresponding prompts ({wildcards.search}) in pairs {wildcards.shard} of {wildcards.dataset}"
     shell:
-        "promptreg stage search --threads {threads} --job {params.job:q} --output {output:q} {input:q} 2> {log:q}"
+        "promptreg stage search --threads {threads} --job {params.job:q} --output {output:q} {input.pairs:q} {input.images:q} {input.embeddings:q} 2> {log:q}"

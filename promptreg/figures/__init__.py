@@ -4,7 +4,7 @@ No function here reads a file, opens a window or computes a statistic; `encode` 
 that are the same at every run.
 """
 
-from promptreg.figures.curves import training_curves
+from promptreg.figures.curves import adapter_curves, training_curves
 from promptreg.figures.distributions import metric_distributions, stage_times
 from promptreg.figures.methods import methods_side_by_side
 from promptreg.figures.overlays import before_and_after
@@ -14,6 +14,7 @@ from promptreg.figures.style import encode
 from promptreg.figures.uncertainty import uncertainty_maps
 
 __all__ = [
+    "adapter_curves",
     "before_and_after",
     "encode",
     "methods_side_by_side",

@@ -36,3 +36,24 @@ def training_curves(log: pd.DataFrame, *, palette: str = "colorblind") -> Figure
     left.set(yscale="log", ylabel="loss")
     right.set(ylim=(0, 1), ylabel="validation")
     return figure
+
+
+@mpl.rc_context(LOOK)
+def adapter_curves(log: pd.DataFrame, *, palette: str = "colorblind") -> Figure:
+    """Draw the losses of a model trained on labels, and Dice of one click, against steps.
+
+    `log` has the columns step, loss, mask, score, dice and seen_dice, one row every few steps.
+    """
+    figure = Figure(figsize=(PAGE_WIDTH, 0.4 * PAGE_WIDTH), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    measures = {"dice": "subjects kept for validation", "seen_dice": "subjects trained on"}
+    for ax, names in ((left, {name: name for name in ("loss", "mask", "score")}), (right, measures)):
+        hues = color_of(list(names), palette)
+        for name, title in names.items():
+            shown = log[["step", name]].dropna()
+            ax.plot(shown["step"], shown[name], color=hues[name], label=title)
+        ax.set_xlabel("steps")
+        ax.legend()
+    left.set(yscale="log", ylabel="loss")
+    right.set(ylim=(0, 1), ylabel="Dice, one click")
+    return figure

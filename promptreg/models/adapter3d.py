@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,6 +26,7 @@ from promptreg.models.slicewise import Slicewise
 from promptreg.nets.adapter_vit import AdapterViT
 from promptreg.nets.weightfile import read_about
 from promptreg.state_dicts import load_strictly, read_state_dict
+from promptreg.types import Embedding, Image
 
 NAME = "sam_adapter3d"
 BASE = "sam_vit_b"
@@ -69,7 +71,15 @@ class SamAdapter(SegmentAnything):
             return torch.cat([self.sam.image_encoder(slab).float() for slab in slabs])
 
 
-class SamAdapter3d(Slicewise):
+class AdapterSlices(Slicewise):
+    """A `SamAdapter` on pictures and volumes."""
+
+    def embed_all(self, images: Sequence[Image]) -> list[Embedding]:
+        """Encode images one by one: together they would be slices of one volume."""
+        return [self.embed(image) for image in images]
+
+
+class SamAdapter3d(AdapterSlices):
     """The model as trained by `promptreg train-adapter` or the workflow's rule `train`.
 
     Raises:
@@ -117,7 +127,7 @@ def stated(path: Path) -> dict[str, Any]:
         raise CheckpointUnavailable(
             f"{NAME} is trained on the target data and {path} is absent: promptreg train-adapter makes it"
         )
-    about = read_about(path)
+    about: dict[str, Any] = read_about(path).get("about", {})
     if "unavailable" in about:
         raise CheckpointUnavailable(f"{NAME} was not trained: {about['unavailable']}")
     if "depth" not in about:
@@ -131,4 +141,5 @@ def read_learned(model: SamAdapter, path: Path) -> None:
 
 
 def _packed(about: dict[str, Any]) -> dict[str, str]:
-    return {name: json.dumps(value) for name, value in about.items()}
+    """One entry, as the order of several is not the same in every file."""
+    return {"about": json.dumps(about)}

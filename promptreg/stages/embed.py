@@ -13,10 +13,10 @@ from promptreg.device import choose_device
 from promptreg.models.base import PromptableModel, compile_encoder, embed_all
 from promptreg.overlapped import overlapped
 from promptreg.provenance import Signature
-from promptreg.registry import find
 from promptreg.seeds import derive_seed
 from promptreg.stages.attempt import Result, attempt_each
 from promptreg.stages.inputs import Inputs, embedding_grids, embedding_variables
+from promptreg.stages.loaded import load_model, weights_digest
 from promptreg.store import create
 from promptreg.types import Embedding, Image
 from promptreg.views import View, sample_views, view_image
@@ -43,7 +43,7 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
 
     @cache
     def model() -> PromptableModel:
-        found = find("model", embed.model).load()()
+        found = load_model(embed.model, job)
         if embed.compile and not compile_encoder(found):
             log.warning("%s has no encoder to compile: embed.compile changes nothing", embed.model)
         return found
@@ -76,7 +76,8 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
     names = [
         f"{image}.view{number}" for image in job["images"] for number in range(job["first"], job["last"])
     ]
-    signature = Signature("embeddings", job, stores.digests(), job["code"])
+    made_from = stores.digests() | weights_digest(job)
+    signature = Signature("embeddings", job, made_from, job["code"])
     with create(output, signature) as writer, overlapped(writer) as behind:
         attempt_each(behind, "embed", names, work)
 

@@ -14,15 +14,17 @@ from promptreg.device import choose_device
 from promptreg.models.base import PromptableModel
 from promptreg.prompts import place_prompts
 from promptreg.provenance import Signature
-from promptreg.registry import find
 from promptreg.search import Rois
 from promptreg.seeds import derive_seed
 from promptreg.stages.attempt import Result, attempt_each
-from promptreg.stages.inputs import Inputs, Variables, grid_record, spatial_dims
+from promptreg.stages.inputs import Inputs, NoResult, Variables, grid_record, spatial_dims
+from promptreg.stages.loaded import load_model, weights_digest
 from promptreg.store import create
 from promptreg.transfer import find_rois
 
 log = logging.getLogger("promptreg")
+
+NOT_TESTED = "not all subjects of this pair were kept for the test: the model may have been trained on them"
 
 
 def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
@@ -33,9 +35,11 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
 
     @cache
     def model() -> PromptableModel:
-        return find("model", job["model"]).load()()
+        return load_model(job["model"], job)
 
     def work(name: str) -> Result:
+        if name not in job.get("tested", [name]):
+            raise NoResult("not run", NOT_TESTED)
         record = stores.read("pairs", name)
         moving, fixed = record.attrs["moving"], record.attrs["fixed"]
         views = [stores.embedding(moving, number, device) for number in range(job["views"])]
@@ -59,7 +63,8 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
             "seconds": _embedding_seconds(stores, moving, fixed, job["views"]),
         }
 
-    with create(output, Signature("rois", job, stores.digests(), job["code"])) as writer:
+    made_from = stores.digests() | weights_digest(job)
+    with create(output, Signature("rois", job, made_from, job["code"])) as writer:
         attempt_each(writer, "search", job["pairs"], work)
 
 

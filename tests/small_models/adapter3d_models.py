@@ -2,6 +2,6 @@
 
 from small_adapter import small_adapter
 
-from promptreg.models.slicewise import Slicewise
+from promptreg.models.adapter3d import AdapterSlices
 
-MODELS = {"small_adapter3d": lambda: Slicewise(small_adapter(drawn=True))}
+MODELS = {"small_adapter3d": lambda: AdapterSlices(small_adapter(drawn=True))}

@@ -10,6 +10,7 @@ from small_sam import small_sam
 from promptreg.checkpoints import CheckpointUnavailable
 from promptreg.models import adapter3d
 from promptreg.models.adapter3d import (
+    AdapterSlices,
     SamAdapter,
     SamAdapter3d,
     read_learned,
@@ -58,6 +59,13 @@ def test_slices_of_one_slab_see_each_other_and_those_of_another_do_not():
     assert changed == [True] * 4 + [False] * 4
 
 
+def test_pictures_that_are_embedded_together_do_not_see_each_other():
+    model = AdapterSlices(small_adapter(drawn=True))
+    pictures = [blobs(seed, shape=(40, 60))[0] for seed in (0, 1)]
+    for together, image in zip(model.embed_all(pictures), pictures, strict=True):
+        assert torch.equal(together.features, model.embed(image).features)
+
+
 def test_slabs_are_as_equal_as_possible(monkeypatch):
     model, seen = small_adapter(depth=4), []
     encoder = model.sam.image_encoder
@@ -99,7 +107,7 @@ def test_a_file_with_a_tensor_missing_is_an_error_that_names_it(tmp_path):
     write_learned(model, file, {})
     tensors = load_file(file)
     tensors.pop("adapters.1.depth.up.bias")
-    save_file(tensors, file, metadata={"depth": json.dumps(4)})
+    save_file(tensors, file, metadata={"about": json.dumps({"depth": 4})})
     with pytest.raises(ValueError, match=r"adapters\.1\.depth\.up\.bias"):
         read_learned(model, file)
 
