@@ -5,6 +5,7 @@ Three geodesic and three GrabCut-type masks fail on different organs; scores say
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +21,8 @@ from promptreg.types import Candidates, Grid
 
 LIMIT = 8.0
 LEAST = 0.5
+PROMPTS_PER_CHUNK = 8
+"""Prompts whose masks are judged together: those of more leave the processor's cache."""
 
 
 def click_masks(
@@ -36,7 +39,10 @@ def click_masks(
         grid: the mask grid.
     """
     pool = click_pool(levels, edges, words, cells=cells, labels=labels, grid=grid)
-    return candidates(pool, hand_scores(pool.masks, pool.raw > 0, pool.looks, grid))
+    found = [
+        candidates(some, hand_scores(some.masks, some.raw > 0, some.looks, grid)) for some in pool.split()
+    ]
+    return Candidates(torch.cat([one.logits for one in found]), torch.cat([one.scores for one in found]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +53,13 @@ class Pool:
     masks: Tensor
     looks: Looks
     clicks: Clicks
+
+    def split(self) -> Iterator[Pool]:
+        """Yield the candidates of a few prompts at a time; of no prompts once."""
+        clicks = (self.clicks.positive, self.clicks.negative, self.clicks.near, self.clicks.near_negative)
+        parts = (array.split(PROMPTS_PER_CHUNK) for array in (self.raw, self.masks, *clicks))
+        for raw, masks, *some in zip(*parts, strict=True):
+            yield Pool(raw, masks, self.looks, Clicks(*some))
 
 
 def click_pool(
@@ -95,7 +108,9 @@ def marked(cells: Tensor, chosen: Tensor, grid: Grid) -> Tensor:
 
 
 def _distance_to_clicks(cells: Tensor, chosen: Tensor, grid: Grid) -> Tensor:
-    """Return (B, *grid.shape) world distance to the nearest chosen click."""
+    """Return (B, *grid.shape) world distance to the nearest chosen click, infinite without one."""
+    if not chosen.any():
+        return torch.full((len(cells), *grid.shape), torch.inf, device=cells.device)
     linear = torch.as_tensor(grid.affine[:-1, :-1], dtype=torch.float32, device=cells.device)
     every = cell_indices(grid.shape, cells.device).flatten(0, -2) @ linear.T
     clicked = cells.float() @ linear.T
