@@ -1,7 +1,10 @@
 """MedSAM (Ma et al., Segment Anything in Medical Images, Nature Communications 2024) behind the contract.
 
 It is SAM with ViT-B, trained further on medical images, with one box as the prompt and with one mask. Its
-images are squares: stretched by cubic splines, at 8 bits, each spread over [0, 1]; no mean is subtracted.
+images are squares, stretched by cubic splines, at 8 bits, divided by 255; no mean is subtracted. The
+published arrays spread every slice over the full range by itself, at last; here a volume is spread as a
+whole, at first, so that its slices stay comparable and an empty one stays dark.
+
 It never saw a point in training. `MedSamPoint` gives it points all the same, as the paper's row does;
 `MedSamBox` makes of every click the box that the model knows, and takes positive clicks alone.
 """
@@ -9,12 +12,14 @@ It never saw a point in training. `MedSamPoint` gives it points all the same, as
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from promptreg.models.click_boxes import box_of_clicks
+from promptreg.models.colours import to_colours
 from promptreg.models.sam import SegmentAnything
 from promptreg.models.sam_parts import vit_b, with_weights
 from promptreg.models.sam_settings import FIRST_ALONE, Inputs
@@ -24,19 +29,20 @@ COLUMNS = 512
 """How many columns of a resizing matrix are made at a time."""
 
 
-def spread_square(colours: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Stretch (N, 3, Y, X) in [0, 255] to `shape` and spread each image over [0, 1], as in training.
+def spread(colours: Tensor) -> Tensor:
+    """Spread an image or volume (3, *spatial) over [0, 255] as a whole; a uniform one becomes zero."""
+    low, high = colours.amin(), colours.amax()
+    return (colours - low) / (high - low).clamp_min(1e-8) * 255
 
-    8 bits are kept before and after, as the published arrays do. A uniform image becomes zero.
-    """
+
+def spline_square(colours: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Stretch (N, 3, Y, X) in [0, 255] to `shape`, to [0, 1]; 8 bits before and after, as in training."""
     levels = colours.floor()
     rows, columns = (_spline(old, new).to(levels) for old, new in zip(levels.shape[-2:], shape, strict=True))
     stretched = rows @ levels @ columns.T
     low, high = levels.amin((1, 2, 3), keepdim=True), levels.amax((1, 2, 3), keepdim=True)
     # Whole levels must survive the rounding errors of the products.
-    levels = (stretched.clamp(low, high) + 1e-3).floor()
-    low, high = levels.amin((1, 2, 3), keepdim=True), levels.amax((1, 2, 3), keepdim=True)
-    return (levels - low) / (high - low).clamp_min(1e-8)
+    return (stretched.clamp(low, high) + 1e-3).floor() / 255
 
 
 @lru_cache(maxsize=4)
@@ -55,11 +61,22 @@ def _spline(old: int, new: int) -> Tensor:
     return torch.from_numpy(np.concatenate(parts, axis=1)).float()
 
 
-INPUTS = Inputs(spread_square, keeps_aspect=False)
+INPUTS = Inputs(spline_square, keeps_aspect=False)
 
 
-class PlanarMedSamBox(SegmentAnything):
-    """A model of the layout of SAM that is given the box of its clicks instead of the clicks."""
+class PlanarMedSam(SegmentAnything):
+    """MedSAM on planar images, given points."""
+
+    def __init__(self, sam: Any, *, name: str = "medsam_point") -> None:
+        super().__init__(sam, name=name, inputs=INPUTS, offer=FIRST_ALONE)
+
+    def prepare(self, data: Tensor) -> Tensor:
+        """Bring an image or volume (C, *spatial) to colours (3, *spatial) that span [0, 255]."""
+        return spread(to_colours(data))
+
+
+class PlanarMedSamBox(PlanarMedSam):
+    """MedSAM on planar images, given the box of the clicks instead of the clicks."""
 
     negative_points = False
 
@@ -78,7 +95,7 @@ class MedSamPoint(Slicewise):
 
     def __init__(self) -> None:
         sam = with_weights(vit_b(), "medsam")
-        super().__init__(SegmentAnything(sam, name="medsam_point", inputs=INPUTS, offer=FIRST_ALONE))
+        super().__init__(PlanarMedSam(sam))
 
 
 class MedSamBox(Slicewise):
@@ -86,4 +103,4 @@ class MedSamBox(Slicewise):
 
     def __init__(self) -> None:
         sam = with_weights(vit_b(), "medsam")
-        super().__init__(PlanarMedSamBox(sam, name="medsam_box", inputs=INPUTS, offer=FIRST_ALONE))
+        super().__init__(PlanarMedSamBox(sam, name="medsam_box"))

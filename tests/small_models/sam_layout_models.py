@@ -10,7 +10,7 @@ from torch import nn
 from promptreg.models import medical_sam, medsam, sam_med2d
 from promptreg.models.mobile_sam import TinyEncoder
 from promptreg.models.sam import SegmentAnything
-from promptreg.models.sam_settings import ALWAYS_THREE, FIRST_ALONE
+from promptreg.models.sam_settings import ALWAYS_THREE
 from promptreg.models.slicewise import Slicewise
 
 SIDE, CHANNELS = 128, 32
@@ -48,14 +48,14 @@ def small_mobile_sam() -> Sam:
     return sam
 
 
-def planar_medsam_point() -> SegmentAnything:
+def planar_medsam_point() -> medsam.PlanarMedSam:
     """Build MedSAM prompted with points."""
-    return SegmentAnything(small_sam(), inputs=medsam.INPUTS, offer=FIRST_ALONE)
+    return medsam.PlanarMedSam(small_sam())
 
 
 def planar_medsam_box() -> medsam.PlanarMedSamBox:
     """Build MedSAM prompted with boxes of points."""
-    return medsam.PlanarMedSamBox(small_sam(), inputs=medsam.INPUTS, offer=FIRST_ALONE)
+    return medsam.PlanarMedSamBox(small_sam())
 
 
 def planar_scribbleprompt_sam() -> SegmentAnything:

@@ -11,7 +11,7 @@ from promptreg import checkpoints
 from promptreg.models import medsam
 from promptreg.models.click_boxes import box_of_clicks
 from promptreg.models.colours import to_colours
-from promptreg.models.medsam import MedSamBox, MedSamPoint, spread_square
+from promptreg.models.medsam import MedSamBox, MedSamPoint, spread
 
 SHAPES = [(72, 100), (300, 90), (128, 128)]
 
@@ -32,14 +32,36 @@ def golden_levels(intensities):
     return np.uint8(levels)
 
 
-@pytest.mark.parametrize("shape", [*SHAPES, (40, 333)])
-def test_the_input_is_the_published_one_but_for_single_levels_of_single_pixels(shape):
-    pixels = picture(shape)
-    found = spread_square(as_image(pixels).data[None], (SIDE, SIDE))[0]
-    off = (found - golden(pixels, SIDE)).abs() * 255
-    assert found.dtype == torch.float32
+def full_range(shape):
+    """A picture whose levels span 0 to 255."""
+    pixels = picture(shape).astype(float)
+    return ((pixels - pixels.min()) / (pixels.max() - pixels.min()) * 255).round().astype(np.uint8)
+
+
+def prepared(pixels):
+    """Our input (3, side, side) of 8-bit colours (Y, X, 3)."""
+    model = planar_medsam_point()
+    return model.inputs.transform(model.prepare(as_image(pixels).data)[None], (SIDE, SIDE))[0]
+
+
+def assert_equal_levels(found, expected):
+    """Two inputs in [0, 1] differ by at most one of 255 levels, in at most one of 200 pixels."""
+    off = (found - expected).abs() * 255
     assert (off > 0.01).float().mean() < 0.005
     assert off.max() < 1.5
+
+
+@pytest.mark.parametrize("shape", [(72, 100), (128, 128), (100, 60)])
+def test_an_enlarged_image_is_the_published_one(shape):
+    pixels = full_range(shape)
+    assert prepared(pixels).dtype == torch.float32
+    assert_equal_levels(prepared(pixels), golden(pixels, SIDE))
+
+
+@pytest.mark.parametrize("shape", [(300, 90), (40, 333), (1100, 40)])
+def test_a_reduced_image_is_the_published_one_once_it_is_spread_again(shape):
+    pixels = full_range(shape)
+    assert_equal_levels(spread(prepared(pixels)) / 255, golden(pixels, SIDE))
 
 
 def test_intensities_become_the_published_levels_but_for_single_ones_of_single_pixels():
@@ -52,23 +74,17 @@ def test_intensities_become_the_published_levels_but_for_single_ones_of_single_p
     assert (ours == levels).mean() > 0.99
 
 
-def test_a_side_of_more_pixels_than_columns_are_made_at_a_time_is_resized_alike():
-    pixels = picture((1100, 40))
-    off = spread_square(as_image(pixels).data[None], (SIDE, SIDE))[0] - golden(pixels, SIDE)
-    assert (off.abs() * 255 > 0.01).float().mean() < 0.005
-    assert off.abs().max() * 255 < 1.5
-
-
-def test_each_image_of_a_stack_is_spread_over_the_unit_interval_by_itself():
-    stack = torch.stack([as_image(picture((60, 80), seed=i)).data * (0.2 + 0.3 * i) for i in range(3)])
-    found = spread_square(stack, (SIDE, SIDE))
-    torch.testing.assert_close(found.amin((1, 2, 3)), torch.zeros(3))
-    torch.testing.assert_close(found.amax((1, 2, 3)), torch.ones(3))
-    torch.testing.assert_close(found[1:2], spread_square(stack[1:2], (SIDE, SIDE)))
+def test_slices_of_a_volume_are_spread_together():
+    volume = 200 * torch.rand(1, 4, 60, 80, generator=torch.Generator().manual_seed(0))
+    volume[:, 1] *= 0.1
+    model = planar_medsam_point()
+    slices = model.inputs.transform(model.prepare(volume).movedim(1, 0), (SIDE, SIDE))
+    assert slices[0].max() > 0.95
+    assert slices[1].max() < 0.15
 
 
 def test_a_uniform_image_becomes_zero():
-    assert (spread_square(torch.full((1, 3, 40, 50), 200.0), (SIDE, SIDE)) == 0).all()
+    assert (prepared(np.full((40, 50, 3), 200, np.uint8)) == 0).all()
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -76,11 +92,10 @@ def test_points_give_mask_0_of_the_packages_own_modules(shape):
     model, pixels = planar_medsam_point(), picture(shape)
     points, labels = torch.tensor([[0.2, 0.8], [0.7, 0.3]]) * torch.tensor(shape), [1, 0]
     embedding = model.embed(as_image(pixels))
-    prepared = spread_square(as_image(pixels).data[None], (SIDE, SIDE))[0]
     for n in (1, 2):
         found = model.decode(embedding, points[None, :n], torch.tensor([labels[:n]]))
         in_input = stretched(points[:n], shape, SIDE)
-        features, logits, _ = answers(small_sam(), prepared, in_input, labels[:n], multimask=False)
+        features, logits, _ = answers(small_sam(), prepared(pixels), in_input, labels[:n], multimask=False)
         torch.testing.assert_close(embedding.features, features, atol=1e-4, rtol=1e-4)
         torch.testing.assert_close(found.logits, logits, atol=1e-4, rtol=1e-4)
 
@@ -101,8 +116,7 @@ def test_a_click_gives_the_mask_of_its_box_by_the_packages_own_modules(shape):
     in_cells = (in_input.flip(-1) + 0.5) / 16 - 0.5
     corners = (box_of_clicks(embedding.features, in_cells[None])[0] + 0.5) * 16 - 0.5
     box = corners.clamp(0, SIDE - 1).flip(-1).reshape(1, 4)
-    prepared = spread_square(as_image(pixels).data[None], (SIDE, SIDE))[0]
-    _, logits, _ = answers(small_sam(), prepared, None, boxes=box, multimask=False)
+    _, logits, _ = answers(small_sam(), prepared(pixels), None, boxes=box, multimask=False)
     torch.testing.assert_close(found.logits, logits, atol=1e-4, rtol=1e-4)
     assert (box[0, :2] <= in_input[0]).all()
     assert (box[0, 2:] >= in_input[0]).all()
