@@ -81,18 +81,6 @@ MODELS = table(
         parameters_m=104.4,
     ),
     Entry(
-        "sam_adapter3d",
-        "promptreg.models.adapter3d:SamAdapter3d",
-        "Segment Anything, ViT-B, with 3D adapters trained on 80 % of the data set's subjects",
-        citation="Wu et al., Medical SAM Adapter, arXiv:2304.12620",
-        supervision="label-supervised",
-        checkpoint="sam_vit_b",
-        trained_on="SA-1B natural images; then the target data (80 % of its subjects)",
-        caveats="runs only on pairs of subjects who were kept for the test; slices see each other within a "
-        "slab; masks are carried from slice to slice",
-        parameters_m=104.4,
-    ),
-    Entry(
         "sam_vit_l",
         "promptreg.models.sam:SamVitL",
         "Segment Anything, ViT-L; slice-wise on volumes",
