@@ -71,7 +71,15 @@ def create(name: str) -> Path:
     with _alone(place):
         if not (place / _MARK).is_file():
             _run([sys.executable, "-m", "venv", "--clear", str(place)])
-            pip = [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-deps"]
+            pip = [
+                str(place / "bin" / "python"),
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--no-compile",
+                "--no-deps",
+            ]
             _run([*pip, "--require-hashes", "--requirement", str(lock_file(name))])
             (place / _MARK).touch()
     return place

@@ -61,7 +61,7 @@ class Elastix(ItkTool):
 
 
 class Greedy(ItkTool):
-    """greedy: affine by normalized mutual information, then its diffeomorphic flow by local correlation."""
+    """greedy: affine and diffeomorphic flow by local correlation, as in its tutorial."""
 
     environment = "greedy"
 
