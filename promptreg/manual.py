@@ -1,4 +1,4 @@
-"""Generate the annotated configuration and its schema from the models, and tell when they have drifted."""
+"""Generate configuration, schema and the page on models; tell when they have drifted."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ import yaml
 from pydantic import BaseModel
 
 from promptreg.atomic import replacing
+from promptreg.checkpoint_table import table
 from promptreg.config import Config
+from promptreg.models_page import models_page
+from promptreg.registry import MODELS as REGISTERED
 
 CONFIG = "config/config.yaml"
 SCHEMA = "workflow/schemas/config.schema.json"
+MODELS = "docs/models.md"
 
 _HEADER = """\
 # yaml-language-server: $schema=../workflow/schemas/config.schema.json
@@ -27,7 +31,8 @@ def generated() -> dict[str, str]:
     """Return the text of every generated file by its path from the root of the project."""
     schema = json.dumps(Config.model_json_schema(), indent=2) + "\n"
     body = "\n".join(_section(Config(), 0))
-    return {CONFIG: f"{_HEADER}\n{body}\n", SCHEMA: schema}
+    page = models_page(REGISTERED, table())
+    return {CONFIG: f"{_HEADER}\n{body}\n", SCHEMA: schema, MODELS: page}
 
 
 def write(root: Path) -> None:

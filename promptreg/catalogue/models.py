@@ -12,6 +12,7 @@ MODELS = table(
         "weightfree",
         "promptreg.models.weightfree:WeightFree",
         "multi-scale context features; geodesic and graph-smoothed colour-model masks; no weights",
+        point_trained=False,
     ),
     Entry(
         "pocket",
@@ -20,6 +21,7 @@ MODELS = table(
         supervision="synthetic images",
         shipped="pocket",
         trained_on="synthetic images alone",
+        parameters_m=3.6,
     ),
     Entry(
         "pocket_features",
@@ -36,6 +38,7 @@ MODELS = table(
         supervision="synthetic images",
         shipped="pocket",
         trained_on="synthetic images alone",
+        parameters_m=3.6,
     ),
     Entry(
         "dinov2_small",
@@ -67,6 +70,7 @@ MODELS = table(
         supervision="pretrained elsewhere",
         checkpoint="sam_vit_b",
         trained_on="SA-1B natural images",
+        parameters_m=93.7,
     ),
     Entry(
         "sam_adapter3d",
@@ -88,6 +92,7 @@ MODELS = table(
         supervision="pretrained elsewhere",
         checkpoint="sam_vit_l",
         trained_on="SA-1B natural images",
+        parameters_m=312.3,
     ),
     Entry(
         "sam_vit_h",
@@ -97,6 +102,7 @@ MODELS = table(
         supervision="pretrained elsewhere",
         checkpoint="sam_vit_h",
         trained_on="SA-1B natural images",
+        parameters_m=641.1,
     ),
     Entry(
         "sam_med3d",
