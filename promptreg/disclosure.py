@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from promptreg.config import Config
-from promptreg.entry import Entry
+from promptreg.entry import LABEL_SUPERVISED, Entry
 from promptreg.registry import BASELINES, MODELS
 from promptreg.settings import variant
 
@@ -18,7 +18,7 @@ def supervision_of(config: Config) -> dict[str, str]:
     found = {}
     for name in config.methods:
         seeded = name in config.variants and variant(config, name).search.prompts.where != "body"
-        found[name] = _entry(config, name).supervision + (", label-seeded prompts" if seeded else "")
+        found[name] = _supervision(config, name) + (", label-seeded prompts" if seeded else "")
     return found
 
 
@@ -38,6 +38,14 @@ def seen_in_training(config: Config, sources: Mapping[Group, Iterable[str]]) -> 
 def has_seen(entry: Entry, source: str) -> bool:
     """Say whether a source is among those that a plug-in was trained on; "flare 22" is "FLARE22"."""
     return _plain(source) in {_plain(name) for name in entry.seen} - {""}
+
+
+def _supervision(config: Config, method: str) -> str:
+    """What the registry says, and on how much of the data itself a model is trained."""
+    stated = _entry(config, method).supervision
+    if method in BASELINES or stated != LABEL_SUPERVISED:
+        return stated
+    return f"{stated}, trained on the target data ({100 * (1 - config.train.test_share):.0f} %)"
 
 
 def _entry(config: Config, method: str) -> Entry:

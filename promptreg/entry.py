@@ -6,6 +6,9 @@ import importlib
 from dataclasses import dataclass
 from typing import Any
 
+LABEL_SUPERVISED = "label-supervised"
+"""The supervision of a plug-in that is trained on labels of the data that it then works on."""
+
 
 @dataclass(frozen=True)
 class Entry:

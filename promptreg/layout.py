@@ -13,13 +13,11 @@ from typing import Any
 from promptreg.checkpoints import obstacle, shipped_hash
 from promptreg.config import Config
 from promptreg.datasets.base import PairSpec
+from promptreg.entry import LABEL_SUPERVISED
 from promptreg.naming import Labels
 from promptreg.registry import BASELINES, find
 from promptreg.settings import Variant, load, variant
 from promptreg.shards import DatasetPlan
-
-LABEL_SUPERVISED = "label-supervised"
-"""What the registry says of a model that is trained on labels of the data that it then works on."""
 
 
 class Layout:

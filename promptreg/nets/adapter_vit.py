@@ -72,6 +72,7 @@ class AdapterViT(nn.Module):
             x = x + self.encoder.pos_embed
         again = torch.is_grad_enabled() and next(self.adapters.parameters()).requires_grad
         for block, adapters in zip(self.encoder.blocks, self.adapters, strict=True):
+            assert isinstance(adapters, BlockAdapters)
             x = (
                 checkpoint(adapted_block, block, adapters, x, use_reentrant=False)
                 if again
@@ -81,8 +82,8 @@ class AdapterViT(nn.Module):
         return encoded
 
 
-def adapted_block(block: Block, adapters: nn.Module, x: Tensor) -> Tensor:
-    """One block with its `BlockAdapters` on the tokens (D, Y, X, C) of D slices."""
+def adapted_block(block: Block, adapters: BlockAdapters, x: Tensor) -> Tensor:
+    """One block with its adapters on the tokens (D, Y, X, C) of D slices."""
     normed = block.norm1(x)
     space = adapters.space(attended_in_slices(block, normed))
     depth = adapters.depth(attended_along_depth(block.attn, normed))

@@ -12,6 +12,7 @@ from small_models import small_models
 from toy_model import ToyModel
 
 from promptreg import checkpoints, registry
+from promptreg.entry import LABEL_SUPERVISED
 from promptreg.geometry import index_to_world, resample, visibility, world_to_index
 from promptreg.models.pocket import WEIGHTS
 from promptreg.types import Grid, Image
@@ -74,6 +75,8 @@ def case(request):
         present, reason = checkpoints.status(checkpoint)
         if not present:
             pytest.skip(reason)
+    if name in registry.MODELS and registry.MODELS[name].supervision == LABEL_SUPERVISED:
+        pytest.skip("this model is trained on a data set first")
     if name in ("pocket", "blend") and not WEIGHTS.is_file():
         pytest.skip("the package has no weights of pocket")
     return request.param

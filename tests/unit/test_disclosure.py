@@ -10,17 +10,20 @@ def test_supervision_comes_from_the_registry_and_the_prompts():
     config = Config.model_validate(
         {
             "datasets": [{"name": "demo", "reader": "demo"}],
-            "methods": ["identity", "promptreg", "seeded"],
+            "methods": ["identity", "promptreg", "seeded", "adapted"],
             "variants": {
                 "promptreg": {},
                 "seeded": {"embed": {"model": "sam_vit_b"}, "search": {"prompts": {"where": "inside"}}},
+                "adapted": {"embed": {"model": "sam_adapter3d"}},
             },
+            "train": {"test_share": 0.25},
         }
     )
     assert supervision_of(config) == {
         "identity": "training-free",
         "promptreg": "synthetic images",
         "seeded": "pretrained elsewhere, label-seeded prompts",
+        "adapted": "label-supervised, trained on the target data (75 %)",
     }
 
 
