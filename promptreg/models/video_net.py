@@ -86,6 +86,8 @@ class VideoNet:
 
     def __init__(self, model: Any) -> None:
         self.model = model.eval().requires_grad_(False)
+        # The fused attention has no forward derivatives.
+        model.mask_decoder.config._attn_implementation = "eager"
         self.side: int = model.config.image_size
         self.span: int = model.config.max_object_pointers_in_encoder - 1
 
