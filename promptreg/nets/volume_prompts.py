@@ -51,7 +51,8 @@ class VolumePrompts(nn.Module):
 
     def places(self) -> Tensor:
         """The code of where cells lie, (1, C, cells, cells, cells)."""
-        middle = (torch.arange(self.cells, device=self.pe_layer.device) + 0.5) / self.cells
+        waves = self.pe_layer.positional_encoding_gaussian_matrix
+        middle = (torch.arange(self.cells).to(waves) + 0.5) / self.cells
         i, j, k = torch.meshgrid(middle, middle, middle, indexing="ij")
         return self.pe_layer(torch.stack([j, i, k], dim=-1)).movedim(-1, 0)[None]
 
