@@ -43,7 +43,7 @@ class Regions:
         masks = torch.stack(grown) if grown else torch.zeros(0, len(TOLERANCES), *shape)
         sizes = masks.flatten(2).sum(-1)
         stable = torch.stack([a / b.clamp_min(1) for a, b in pairwise(sizes.unbind(1))], dim=1)
-        return Candidates((8 * masks[:, :-1] - 4).to(points.device), stable.to(points.device))
+        return Candidates((20 * masks[:, :-1] - 10).to(points.device), stable.to(points.device))
 
 
 def grow(smooth: np.ndarray, cells: Tensor, labels: Tensor) -> Tensor:
