@@ -9,8 +9,6 @@ from typing import Annotated
 import typer
 
 from promptreg.atomic import replacing
-from promptreg.baselines import environments
-from promptreg.baselines.base import BaselineUnavailable
 from promptreg.registry import BASELINES
 
 app = typer.Typer(help="List and install the environments of other tools.", no_args_is_help=True)
@@ -35,6 +33,8 @@ def install(
     ] = None,
 ) -> None:
     """Install an environment from its lock, once."""
+    from promptreg.baselines import environments
+
     try:
         state = f"{environments.create(name)} is ready"
     except (RuntimeError, OSError) as error:
@@ -49,6 +49,9 @@ def install(
 
 
 def _state(name: str) -> str:
+    from promptreg.baselines import environments
+    from promptreg.baselines.base import BaselineUnavailable
+
     try:
         return str(environments.interpreter(name))
     except BaselineUnavailable as error:

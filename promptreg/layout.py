@@ -84,6 +84,11 @@ class Layout:
             else [f"{self.root}/ddf/{method}/{dataset}/{shard}.zarr", pairs]
         )
 
+    def environment(self, method: str) -> list[str]:
+        """What says that the environment of a method's tool has been seen to."""
+        name = BASELINES[method].environment
+        return [f"{self.root}/environments/{name}.txt"] if name else []
+
     def figure_input(self, figure: str) -> str:
         """What a figure over all pairs is drawn from."""
         sources = {"distributions": "metrics.parquet", "time": "timings.parquet"}
@@ -140,6 +145,16 @@ class Layout:
             chosen[dataset] = turns[: self.config.figures.gallery]
         return chosen
 
+    @cached_property
+    def sources(self) -> dict[tuple[str, str], list[str]]:
+        """Where the pairs of each data set and group come from, as far as the data sets say."""
+        found: dict[tuple[str, str], list[str]] = {}
+        for dataset, plan in self.datasets.items():
+            for pair in plan.pairs:
+                if pair.source:
+                    found.setdefault((dataset, pair.group), []).append(pair.source)
+        return {key: sorted(set(names)) for key, names in found.items()}
+
     def gallery_files(self, pattern: str) -> list[str]:
         """Expand `pattern` over every drawn pair."""
         return [
@@ -163,16 +178,6 @@ class Layout:
         """The ddf store of a pair for every method that can run here."""
         shard = self.datasets[dataset].shard_of(pair)
         return {method: f"{self.root}/ddf/{method}/{dataset}/{shard}.zarr" for method in self.runnable}
-
-    @cached_property
-    def sources(self) -> dict[tuple[str, str], list[str]]:
-        """Where the pairs of each data set and group come from, as far as the data sets say."""
-        found: dict[tuple[str, str], list[str]] = {}
-        for dataset, plan in self.datasets.items():
-            for pair in plan.pairs:
-                if pair.source:
-                    found.setdefault((dataset, pair.group), []).append(pair.source)
-        return {key: sorted(set(names)) for key, names in found.items()}
 
     @cached_property
     def runnable(self) -> list[str]:
