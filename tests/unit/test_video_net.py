@@ -2,12 +2,9 @@ import pytest
 import torch
 from small_models.video_models import SIDE, small_video
 
-from promptreg.models.video_following import begun, followed
-from promptreg.models.video_frames import Clicks, Frames
-from promptreg.models.video_net import VideoNet, best_of
-from promptreg.types import Grid
+from promptreg.models.video_net import Levels, Masks, VideoNet, best_of, each_of
 
-N_FRAMES = 9
+CELLS = SIDE // 16
 
 
 @pytest.fixture(scope="module")
@@ -16,88 +13,62 @@ def net():
 
 
 @pytest.fixture(scope="module")
-def pixels():
-    """Smooth random frames, normalized (N, 3, SIDE, SIDE)."""
-    coarse = torch.randn(N_FRAMES, 3, 9, 9, generator=torch.Generator().manual_seed(0))
-    return torch.nn.functional.interpolate(coarse, (SIDE, SIDE), mode="bicubic")
+def levels(net):
+    return net.encode(torch.randn(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0)))
 
 
-@pytest.fixture(scope="module")
-def frames(net, pixels):
-    levels = net.encode(pixels)
-    return Frames(levels, Grid((SIDE, SIDE), torch.eye(3).numpy()), 0)
+def masks():
+    scores = torch.tensor([[0.1, 0.9, 0.3], [0.8, 0.2, 0.7]])
+    logits = torch.arange(6.0).view(2, 3, 1, 1).expand(-1, -1, 4, 4)
+    return Masks(logits, scores, logits[..., 0], torch.tensor([[2.0], [-1.0]]))
 
 
-def clicks_on(frame, places, labels=None):
-    """One prompt of clicks x, y on one frame."""
-    points = torch.tensor([places], dtype=torch.float32)
-    kinds = torch.tensor([labels or [1] * len(places)])
-    return Clicks.of(points, torch.full(points.shape[:2], frame), kinds)
+def test_the_encoder_gives_three_levels_each_twice_as_fine_as_the_last(levels):
+    assert [tuple(one.shape) for one in (levels.coarse, levels.middle, levels.fine)] == [
+        (2, 128, CELLS, CELLS),
+        (2, 32, 2 * CELLS, 2 * CELLS),
+        (2, 16, 4 * CELLS, 4 * CELLS),
+    ]
 
 
-def chosen(net, frames, clicks):
-    masks = net.clicked(frames.levels.rows(clicks.start), clicks.places, clicks.on(clicks.start))
-    return masks, best_of(masks)
+def test_prompts_of_unlike_lengths_are_decoded_as_alone_and_a_single_mask_stands_three_times(net, levels):
+    points = torch.tensor([[[30.0, 90.0], [100.0, 20.0]], [[64.0, 10.0], [0.0, 0.0]]])
+    labels = torch.tensor([[1, 0], [1, -1]])
+    both = net.clicked(levels, points, labels)
+    two = net.clicked(levels.rows(torch.tensor([0])), points[:1], labels[:1])
+    one = net.clicked(levels.rows(torch.tensor([1])), points[1:, :1], labels[1:, :1])
+    assert (two.logits.shape[1], one.logits.shape[1], both.logits.shape[1]) == (1, 3, 3)
+    torch.testing.assert_close(both.logits[:1], two.logits.expand(-1, 3, -1, -1), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(both.logits[1:], one.logits, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(both.presence, torch.cat([two.presence, one.presence]), atol=1e-4, rtol=1e-4)
 
 
-@pytest.fixture
-def single_precision(monkeypatch):
-    """The session keeps memories in half the bytes, to save room; here both keep all digits."""
-    monkeypatch.setattr(torch, "bfloat16", torch.float32)
+def test_an_absent_object_is_remembered_by_its_own_tokens_whatever_its_mask(net, levels):
+    chosen = best_of(net.clicked(levels, torch.full((2, 1, 2), 40.0), torch.ones(2, 1, dtype=torch.long)))
+    gone = type(chosen)(chosen.logits, chosen.token, torch.full((2, 1), -3.0))
+    other = type(chosen)(-chosen.logits, chosen.token.flip(1), gone.presence)
+    never = torch.zeros(2, dtype=torch.bool)
+    first, second = (net.remember(levels, one, clicked=never) for one in (gone, other))
+    torch.testing.assert_close(first.cells, second.cells)
+    torch.testing.assert_close(first.pointer, net.model.no_object_pointer.expand(2, -1))
 
 
-def by_the_session(model, pixels, frame, clicks, *, reverse, corrected=None):
-    """Masks of frames, by number, by the package's own session; `corrected` are clicks on a later frame."""
-    from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
-
-    session = Sam2VideoInferenceSession(pixels, dtype=torch.float32)
-    number = session.obj_id_to_idx(1)
-
-    def click(at, one):
-        inputs = {"point_coords": one.places[:, None], "point_labels": one.labels[:, None].int()}
-        session.add_point_inputs(number, at, inputs)
-        session.obj_with_new_inputs = [1]
-
-    click(frame, clicks)
-    found = {frame: model(session, frame_idx=frame).pred_masks[0, 0]}
-    for one in range(frame - 1, -1, -1) if reverse else range(frame + 1, len(pixels)):
-        if corrected and one == corrected[0]:
-            # A frame that was tracked before is corrected, not begun anew.
-            session.frames_tracked_per_obj[number][one] = {"reverse": reverse}
-            click(*corrected)
-        found[one] = model(session, frame_idx=one, reverse=reverse).pred_masks[0, 0]
-    return found
+def test_where_a_region_was_clicked_its_mask_is_remembered_cut_at_zero(net, levels):
+    chosen = best_of(net.clicked(levels, torch.full((2, 1, 2), 40.0), torch.ones(2, 1, dtype=torch.long)))
+    larger = type(chosen)(5 * chosen.logits, chosen.token, chosen.presence)
+    for clicked, same in ((True, True), (False, False)):
+        which = torch.full((2,), clicked)
+        first, second = (net.remember(levels, one, clicked=which).cells for one in (chosen, larger))
+        assert torch.allclose(first, second, atol=1e-5) == same
 
 
-@pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("places", [[[30.0, 90.0]], [[30.0, 90.0], [100.0, 20.0]]])
-def test_masks_of_all_frames_are_those_of_the_packages_own_session(
-    net, frames, pixels, places, reverse, single_precision
-):
-    clicks = clicks_on(0 if not reverse else N_FRAMES - 1, places, [1, 0][: len(places)])
-    start = int(clicks.start)
-    expected = by_the_session(net.model, pixels, start, clicks, reverse=reverse)
-    _, first = chosen(net, frames, clicks)
-    torch.testing.assert_close(first.logits[0], expected[start], atol=1e-4, rtol=1e-4)
-    masks = followed(net, frames, clicks, begun(net, frames, clicks, first))
-    assert len(expected) == N_FRAMES
-    for number in set(expected) - {start}:
-        torch.testing.assert_close(masks[0, number], expected[number], atol=1e-4, rtol=1e-4)
+def test_the_best_mask_is_that_of_the_highest_score_and_each_one_a_region_of_its_own():
+    assert best_of(masks()).logits[:, 0, 0].tolist() == [1.0, 3.0]
+    every = each_of(masks())
+    assert every.logits[:, 0, 0].tolist() == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+    assert every.presence[:, 0].tolist() == [2.0] * 3 + [-1.0] * 3
 
 
-def test_a_correction_on_a_later_frame_is_that_of_the_packages_own_session(
-    net, frames, pixels, single_precision
-):
-    clicks, later = clicks_on(0, [[30.0, 90.0]]), clicks_on(3, [[100.0, 20.0]], [0])
-    later = Clicks(later.places, later.frames, later.labels, later.start)
-    expected = by_the_session(net.model, pixels, 0, clicks, reverse=False, corrected=(3, later))
-    both = Clicks.of(
-        *(
-            torch.cat([getattr(one, name) for one in (clicks, later)], 1)
-            for name in ("places", "frames", "labels")
-        )
-    )
-    _, first = chosen(net, frames, clicks)
-    masks = followed(net, frames, both, begun(net, frames, clicks, first))
-    for number in range(1, N_FRAMES):
-        torch.testing.assert_close(masks[0, number], expected[number], atol=1e-4, rtol=1e-4)
+def test_rows_of_a_batch_are_taken_from_all_of_its_tensors():
+    found = Levels(*(torch.arange(3.0)[:, None] for _ in range(3))).rows(torch.tensor([2, 0]))
+    assert found.fine[:, 0].tolist() == [2.0, 0.0]
