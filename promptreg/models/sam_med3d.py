@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from promptreg import checkpoints
-from promptreg.geometry import apply_affine, resample
+from promptreg.geometry import resample
 from promptreg.models.base import check_prompts
+from promptreg.models.cube_clicks import clicks_in_cubes
 from promptreg.models.slicewise import OUTSIDE
 from promptreg.models.volume_tiles import Tiling, canonical, respaced
 from promptreg.nets.volume_decoder import UPSCALING, VolumeSam
@@ -68,13 +68,8 @@ class SamMed3d:
         check_prompts(points, labels, ndim=3)
         tiles = embedding.extras["tiles"].float()
         self._follow(tiles)
-        points, labels = first_positive_first(points.float(), labels)
         tiling = self._tiling(embedding.image_grid)
-        to_volume = np.linalg.inv(tiling.volume.affine) @ embedding.image_grid.affine
-        in_lattice = tiling.lattice_index(apply_affine(to_volume, points))
-        tile = tiling.nearest(in_lattice[:, 0].detach())
-        in_cube = in_lattice - tiling.starts.to(in_lattice)[tile][:, None]
-        labels = self._reachable(in_cube.detach(), labels)
+        tile, in_cube, labels = clicks_in_cubes(tiling, embedding.image_grid, points, labels)
         chunks = (part.split(self.prompts_per_chunk) for part in (tile, in_cube, labels))
         logits = [self._one_after_another(tiles[t], *clicks) for t, *clicks in zip(*chunks, strict=True)]
         placed = tiling.placed(torch.cat(logits), tile, self.net.sizes.patch, OUTSIDE)
@@ -95,12 +90,6 @@ class SamMed3d:
         device = cubes.device.type
         with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
             return self.net.image_encoder(cubes).float()
-
-    def _reachable(self, points: Tensor, labels: Tensor) -> Tensor:
-        """Labels (B, P) with padding where points (B, P, 3) are outside the cube, but for the first."""
-        inside = ((points >= -0.5) & (points <= self.net.sizes.side - 0.5)).all(-1)
-        inside[:, 0] = True
-        return torch.where(inside, labels, -1)
 
     def _one_after_another(self, cells: Tensor, points: Tensor, labels: Tensor) -> Tensor:
         """Logits (B, 1, *mask) of cells (B, C, *cells) and points (B, P, 3) in the cube, labels (B, P)."""
@@ -154,11 +143,3 @@ def standardized(cube: Tensor) -> Tensor:
     values = above if len(above) > 1 else cube
     spread = values.std()
     return (cube - values.mean()) / torch.where(spread > 0, spread, 1.0)
-
-
-def first_positive_first(points: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Reorder points (B, P, 3) and labels (B, P): first positive one, others as they come, padding last."""
-    rank = torch.where(labels == -1, 1, 0)
-    rank = rank.scatter(1, (labels == 1).long().argmax(1, keepdim=True), -1)
-    order = rank.argsort(dim=1, stable=True)
-    return points.gather(1, order[..., None].expand_as(points)), labels.gather(1, order)

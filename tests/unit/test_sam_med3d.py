@@ -5,7 +5,7 @@ from small_med3d import SMALL, reference_med3d, small_med3d
 
 from promptreg import checkpoints
 from promptreg.geometry import cell_indices, default_affine, index_to_world, sample
-from promptreg.models.sam_med3d import SamMed3d, SamMed3dTurbo, first_positive_first, prepared, standardized
+from promptreg.models.sam_med3d import SamMed3d, SamMed3dTurbo, prepared, standardized
 from promptreg.types import Grid, Image
 
 OBLIQUE = np.array(
@@ -131,14 +131,6 @@ def test_the_logits_of_a_mask_lie_in_its_cube_alone(model, several_cubes):
     reached = (logits[0, 0] != -20).flatten(0, 1).any(0)
     assert reached.any()
     assert not reached[SMALL.side :].any()
-
-
-def test_the_first_positive_click_comes_first_and_padding_last():
-    points = torch.arange(5.0)[None, :, None].expand(2, 5, 3)
-    labels = torch.tensor([[0, -1, 1, 0, 1], [1, 0, -1, 1, -1]])
-    ordered, reordered = first_positive_first(points, labels)
-    assert ordered[..., 0].tolist() == [[2, 0, 3, 4, 1], [0, 1, 3, 2, 4]]
-    assert reordered.tolist() == [[1, 0, 0, 1, -1], [1, 0, 1, -1, -1]]
 
 
 def test_a_planar_image_is_refused_with_its_name(model):
