@@ -4,6 +4,11 @@ from promptreg.entry import Entry, table
 
 SAM_MED3D_SEEN = ("AMOS", "CHAOS", "FLARE22", "KiTS", "LiTS", "MSD", "PROMISE12", "TotalSegmentator", "WORD")
 
+VISTA3D_SEEN = (
+    *("AbdomenCT-1K", "AeroPath", "AMOS", "BTCV", "CT-ORG", "CTPelvic1K", "FLARE22", "LIDC", "MSD", "NLST"),
+    *("Pancreas-CT", "TotalSegmentator", "VerSe"),
+)
+
 MEDICAL_LEAK = "trained on public medical data, which may contain images of a benchmark"
 """What holds for a model whose exact training images were not compared with the benchmark's."""
 
@@ -131,6 +136,22 @@ MODELS = table(
         "masks have cells of 6 mm",
         parameters_m=100.5,
         seen=SAM_MED3D_SEEN,
+    ),
+    Entry(
+        "vista3d",
+        "promptreg.models.vista3d:Vista3d132",
+        "VISTA3D, its branch for clicks on what has no class; native in volumes, by cubes of 19 cm",
+        dims=(3,),
+        licence="Apache-2.0; weights noncommercial",
+        citation="He et al., VISTA3D, arXiv:2406.05285",
+        supervision="pretrained elsewhere",
+        checkpoint="vista3d",
+        trained_on="11,454 CT volumes, labels and supervoxels",
+        caveats="CT alone: every volume is read as Hounsfield units; trained and applied by its authors on "
+        "cubes about the clicks, here on the lattice's nearest; the licence of its weights is stated "
+        "inconsistently and taken for noncommercial",
+        parameters_m=218.0,
+        seen=VISTA3D_SEEN,
     ),
     Entry(
         "medsam2",
