@@ -5,18 +5,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from promptreg.body import body_mask
 from promptreg.types import Image
 
 
 def standing_for(image: Image, axis: int) -> Tensor:
     """Return (n_slices,) int64: the slice across `axis` whose encoding stands for each.
 
-    From the first to the last slice that the body reaches, and one beyond either end, each stands for itself;
-    the empty slices further out look like the one beyond the end. Gaps within the body are kept: masks are
-    carried through them.
+    Flat slices of one intensity, as padding leaves them beyond the body, have one encoding. Slices of
+    noise are not skipped: the features would change there wherever the body ends elsewhere.
     """
-    n_slices = image.grid.shape[axis]
-    reached = body_mask(image).movedim(axis, 0).flatten(1).any(1).nonzero().flatten()
-    every = torch.arange(n_slices, device=reached.device)
-    return every.clamp(reached.min() - 1, reached.max() + 1).clamp(0, n_slices - 1)
+    slices = image.data.movedim(1 + axis, 0).flatten(2)
+    lowest, highest = slices.amin(2), slices.amax(2)
+    is_flat = (lowest == highest).all(1)
+    alike = is_flat[:, None] & is_flat & (lowest[:, None] == lowest).all(2)
+    every = torch.arange(len(slices), device=slices.device)
+    return torch.where(is_flat, alike.long().argmax(1), every)

@@ -69,7 +69,7 @@ class Slicewise:
         self.negative_points = planar.negative_points
 
     def embed(self, image: Image) -> Embedding:
-        """Encode a planar image, or the slices of a volume; empty ones beyond the body share one encoding."""
+        """Encode a planar image, or the slices of a volume; slices of padding share one encoding."""
         if image.grid.ndim == 2:
             return self.planar.embed(image)
         axis = slicing_axis(image.grid)
