@@ -233,6 +233,16 @@ class Baselines(Section):
     )
     niftyreg_bending: float = Field(0.001, ge=0, description="bending energy weight of reg_f3d (-be)")
     niftyreg_spacing: float = Field(5.0, gt=0, description="control point spacing of reg_f3d, voxels (-sx)")
+    convexadam_reach: int = Field(
+        4, ge=1, description="farthest displacement that ConvexAdam searches, cells of 6 voxels, each axis"
+    )
+    convexadam_weight: float = Field(
+        1.25, ge=0, description="weight of the diffusion penalty in ConvexAdam's descent"
+    )
+    convexadam_iterations: int = Field(80, ge=0, description="steps of ConvexAdam's descent")
+    device: str = Field(
+        "auto", description="of the methods that are not external tools: auto, cpu, cuda or cuda:N"
+    )
 
 
 class Evaluate(Section):

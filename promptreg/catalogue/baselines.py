@@ -40,4 +40,10 @@ BASELINES = table(
         citation="Yushkevich et al., Alzheimer's & Dementia 12(7), 2016",
         environment="greedy",
     ),
+    Entry(
+        "convexadam",
+        "promptreg.baselines.convex_methods:ConvexAdam",
+        "ConvexAdam, coupled convex search and descent on MIND-SSC descriptors",
+        citation="Siebert et al., IEEE Trans. Med. Imaging 44(2), 2025",
+    ),
 )
