@@ -28,6 +28,7 @@ STAGES = (
     "images",
     "pairs",
     "train",
+    "learn",
     "embed",
     "search",
     "marginalize",
@@ -213,6 +214,44 @@ def train_adapter(
     chosen = dataset or next(iter(plan.datasets))
     train_stage(json.loads(plan.train_job(model, chosen)), [], str(out / FILE))
     typer.echo(f"wrote {out / FILE}")
+
+
+@app.command("train-method")
+def train_method(
+    config: Annotated[Path, typer.Option(help="YAML of a benchmark: its data set, seed and section `learn`")],
+    out: Annotated[Path, typer.Option(help="folder of all that is made; goes on where it was stopped")],
+    method: Annotated[str, typer.Option(help="a method that is trained on pairs")] = "voxelmorph",
+    dataset: Annotated[str | None, typer.Option(help="which data set, if there are several")] = None,
+    threads: Annotated[int, typer.Option(help="CPU threads")] = 1,
+) -> None:
+    """Train a registration network on the pairs of a data set, without those of subjects in the test."""
+    import torch
+
+    from promptreg.plan import Plan
+    from promptreg.settings import load_file
+    from promptreg.stages.alone import learn_alone
+
+    torch.set_num_threads(threads)
+    plan = Plan({**load_file(config).model_dump(), "results_dir": str(out)})
+    typer.echo(f"wrote {learn_alone(plan, method, dataset or next(iter(plan.datasets)))}")
+
+
+@app.command("train-scores")
+def train_scores(
+    out: Annotated[Path, typer.Option(help="folder for weights, record and table; created")],
+    pairs: Annotated[int, typer.Option(help="synthetic pairs of planar images; 0: no network for 2D")] = 400,
+    volumes: Annotated[int, typer.Option(help="synthetic pairs of volumes; 0: no network for 3D")] = 120,
+    seed: Annotated[int, typer.Option(help="seed of every draw")] = 0,
+    threads: Annotated[int, typer.Option(help="CPU threads")] = 1,
+) -> None:
+    """Train the scores by which `pooled` chooses masks, on synthetic images; minutes on one core."""
+    import torch
+
+    from promptreg.training.scores import train_scores as run
+
+    torch.set_num_threads(threads)
+    for row in run(out, seed=seed, pairs={ndim: n for ndim, n in ((2, pairs), (3, volumes)) if n}):
+        typer.echo(json.dumps(row))
 
 
 @app.command("export")

@@ -38,18 +38,26 @@ class Blend:
 
     def embed(self, image: Image) -> Embedding:
         """Encode one image with both; ValueError on values that are not finite."""
-        base, learned = self.handmade.embed(image), self.learned.embed(image)
-        body = base.extras.get("body", torch.ones(base.feature_grid.shape, dtype=torch.bool))
-        brought = _brought(learned.features.float(), learned.feature_grid, base.feature_grid)
-        parts = [
-            (1 - LEARNED_SHARE) ** 0.5 * _of_unit_length(base.features, body),
-            LEARNED_SHARE**0.5 * _of_unit_length(brought, body),
-        ]
-        return replace(base, features=torch.cat(parts))
+        return beside(self.handmade.embed(image), self.learned.embed(image))
 
     def decode(self, embedding: Embedding, points: Tensor, labels: Tensor) -> Candidates:
         """Decode B prompts (B, P, ndim) with labels (B, P) as the weight-free model does."""
         return self.handmade.decode(embedding, points, labels)
+
+
+def beside(base: Embedding, learned: Embedding) -> Embedding:
+    """Return an embedding whose features have learned ones beside them, on its grid."""
+    body = base.extras.get("body", torch.ones(base.feature_grid.shape, dtype=torch.bool))
+    parts = [
+        (1 - LEARNED_SHARE) ** 0.5 * _of_unit_length(base.features, body),
+        LEARNED_SHARE**0.5 * learned_cells(learned, base.feature_grid, body),
+    ]
+    return replace(base, features=torch.cat(parts))
+
+
+def learned_cells(learned: Embedding, grid: Grid, body: Tensor) -> Tensor:
+    """Return learned features (C, *grid.shape) on another grid, centred over the body (*grid.shape) bool."""
+    return _of_unit_length(_brought(learned.features.float(), learned.feature_grid, grid), body)
 
 
 def _brought(features: Tensor, source: Grid, target: Grid) -> Tensor:

@@ -25,26 +25,6 @@ PROMPTS_PER_CHUNK = 8
 """Prompts whose masks are judged together: those of more leave the processor's cache."""
 
 
-def click_masks(
-    levels: Tensor, edges: Tensor, words: Tensor, *, cells: Tensor, labels: Tensor, grid: Grid
-) -> Candidates:
-    """Return six candidate masks of each prompt with scores in [0, 1].
-
-    Args:
-        levels: (A, *grid.shape) standardized smoothed intensities and colours.
-        edges: (*grid.shape) gradient, standard deviations per world unit, noise floor removed.
-        words: (*grid.shape) look of each cell (`colour_masks.vocabulary`).
-        cells: (B, P, ndim) int64 clicked cells of `grid`, array order.
-        labels: (B, P) 1 positive, 0 negative, -1 padding.
-        grid: the mask grid.
-    """
-    pool = click_pool(levels, edges, words, cells=cells, labels=labels, grid=grid)
-    found = [
-        candidates(some, hand_scores(some.masks, some.raw > 0, some.looks, grid)) for some in pool.split()
-    ]
-    return Candidates(torch.cat([one.logits for one in found]), torch.cat([one.scores for one in found]))
-
-
 @dataclass(frozen=True, eq=False)
 class Pool:
     """Candidates of B prompts: logits `raw` (B, M, *grid.shape), and `masks` bool, which obey the clicks."""
@@ -65,7 +45,16 @@ class Pool:
 def click_pool(
     levels: Tensor, edges: Tensor, words: Tensor, *, cells: Tensor, labels: Tensor, grid: Grid
 ) -> Pool:
-    """Return three geodesic and three GrabCut-type candidates of each prompt; arguments of `click_masks`."""
+    """Return three geodesic and three GrabCut-type candidates of each prompt.
+
+    Args:
+        levels: (A, *grid.shape) standardized smoothed intensities and colours.
+        edges: (*grid.shape) gradient, standard deviations per world unit, noise floor removed.
+        words: (*grid.shape) look of each cell (`colour_masks.vocabulary`).
+        cells: (B, P, ndim) int64 clicked cells of `grid`, array order.
+        labels: (B, P) 1 positive, 0 negative, -1 padding.
+        grid: the mask grid.
+    """
     positive, negative = marked(cells, labels == 1, grid), marked(cells, labels == 0, grid)
     negative &= ~positive
     cost = path_cost(levels, edges, positive, float(grid.extent.max()))
@@ -89,6 +78,14 @@ def joined(pool: Pool, logits: Tensor) -> Pool:
     masks = obedient(logits > 0, pool.clicks.positive, pool.clicks.negative)
     raw, masks = torch.cat([pool.raw, logits], dim=1), torch.cat([pool.masks, masks], dim=1)
     return replace(pool, raw=raw, masks=masks)
+
+
+def hand_scored(pool: Pool, grid: Grid) -> Candidates:
+    """Return the candidates with the scores in [0, 1] that need no learning."""
+    found = [
+        candidates(some, hand_scores(some.masks, some.raw > 0, some.looks, grid)) for some in pool.split()
+    ]
+    return Candidates(torch.cat([one.logits for one in found]), torch.cat([one.scores for one in found]))
 
 
 def candidates(pool: Pool, scores: Tensor) -> Candidates:

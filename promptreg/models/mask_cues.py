@@ -31,7 +31,8 @@ NEGATIVE_BALL = 0.03
 WEAK = 0.25
 SURE = 1.0
 MANY_CLICKS = 5
-N_HAND = 7
+N_HAND, HAND_SCORE = 7, 7
+"""Number of the hand-made cues, which come first, and place of their mean among the cues."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from promptreg.geometry import index_to_world, resized, world_to_index
-from promptreg.models.click_masks import click_masks
+from promptreg.models.click_masks import Pool, click_pool, hand_scored
 from promptreg.models.colour_masks import vocabulary
 from promptreg.models.context_features import (
     FINE_SCALES,
@@ -52,14 +52,18 @@ class WeightFree:
 
         Clicks are taken at the nearest cell of the mask grid.
         """
-        extras, grid = embedding.extras, embedding.mask_grid
-        return click_masks(
+        return hand_scored(self.pool(embedding, points, labels), embedding.mask_grid)
+
+    def pool(self, embedding: Embedding, points: Tensor, labels: Tensor) -> Pool:
+        """Return the candidates of B prompts without scores."""
+        extras = embedding.extras
+        return click_pool(
             extras["levels"].float(),
             extras["edges"].float(),
             extras["words"].long(),
             cells=clicked_cells(embedding, points, labels),
             labels=labels.to(extras["edges"].device),
-            grid=grid,
+            grid=embedding.mask_grid,
         )
 
 
