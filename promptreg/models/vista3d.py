@@ -19,7 +19,7 @@ from promptreg import checkpoints
 from promptreg.geometry import cell_indices, resample
 from promptreg.models.base import check_prompts
 from promptreg.models.cube_clicks import clicks_in_cubes
-from promptreg.models.prompt_groups import by_length
+from promptreg.models.prompt_groups import decoded_in_groups
 from promptreg.models.slicewise import OUTSIDE
 from promptreg.models.volume_tiles import Tiling, canonical, respaced
 from promptreg.types import Candidates, Embedding, Grid, Image
@@ -71,8 +71,13 @@ class Vista3d:
         self._follow(tiles)
         tiling = self._tiling(embedding.image_grid)
         tile, points, labels = clicks_in_cubes(tiling, embedding.image_grid, points, labels)
-        masks = self._masks(tiles, tile, points, labels)
-        placed = tiling.placed(masks, tile, STRIDE, OUTSIDE)
+
+        def masks(rows: Tensor, clicks: Tensor, signs: Tensor) -> Tensor:
+            return avg_pool3d(click_logits(self.net.point_head, tiles[tile[rows]], clicks, signs), STRIDE)
+
+        none = tiles.new_zeros(0, 1, *tiles.shape[2:])
+        logits = decoded_in_groups(masks, points, labels, per_chunk=self.prompts_per_chunk, none=none)
+        placed = tiling.placed(logits, tile, STRIDE, OUTSIDE)
         return Candidates(placed, placed.new_zeros(len(placed), 1))
 
     def _tiling(self, grid: Grid) -> Tiling:
@@ -91,20 +96,6 @@ class Vista3d:
         with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
             features, _ = self.net.image_encoder(cubes, with_point=True, with_label=False)
             return self.net.point_head.feat_downsample(features).float()
-
-    def _masks(self, tiles: Tensor, tile: Tensor, points: Tensor, labels: Tensor) -> Tensor:
-        """Logits (B, 1, *cells) of clicks (B, P, 3) in the cubes `tile` (B,), in the prompts' order."""
-        parts, done = [tiles.new_zeros(0, 1, *tiles.shape[2:])], [tile.new_zeros(0)]
-        for rows, columns in by_length(labels):
-            at = points[rows].gather(1, columns[..., None].expand(-1, -1, 3))
-            signs = labels[rows].gather(1, columns)
-            chunks = (part.split(self.prompts_per_chunk) for part in (tile[rows], at, signs))
-            for where, *clicks in zip(*chunks, strict=True):
-                if len(where):
-                    logits = click_logits(self.net.point_head, tiles[where], *clicks)
-                    parts.append(avg_pool3d(logits, STRIDE))
-            done.append(rows)
-        return torch.cat(parts)[torch.cat(done).argsort()]
 
 
 class Vista3d132(Vista3d):
