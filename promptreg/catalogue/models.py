@@ -9,6 +9,11 @@ VISTA3D_SEEN = (
     *("Pancreas-CT", "TotalSegmentator", "VerSe"),
 )
 
+SEGVOL_SEEN = (
+    *("3D-IRCADb", "AbdomenCT-1K", "AMOS", "BTCV", "CHAOS", "CT-ORG", "FLARE22", "HaN-Seg", "KiPA22", "KiTS"),
+    *("LUNA16", "MSD", "Pancreas-CT", "QUBIQ", "SLIVER07", "TotalSegmentator", "ULS23", "VerSe", "WORD"),
+)
+
 MEDICAL_LEAK = "trained on public medical data, which may contain images of a benchmark"
 """What holds for a model whose exact training images were not compared with the benchmark's."""
 
@@ -161,6 +166,22 @@ MODELS = table(
         "inconsistently and taken for noncommercial",
         parameters_m=218.0,
         seen=VISTA3D_SEEN,
+    ),
+    Entry(
+        "segvol",
+        "promptreg.models.segvol:SegVolReleased",
+        "SegVol given clicks alone; native in volumes, the whole shrunk to 32 x 256 x 256 voxels",
+        dims=(3,),
+        licence="MIT",
+        citation="Du et al., SegVol, NeurIPS 2024, arXiv:2311.13385",
+        supervision="pretrained elsewhere",
+        checkpoint="segvol",
+        trained_on="CT volumes: 96 k without labels, 6 k with labels of 25 public data sets",
+        caveats="CT alone; cells of 1/8 of the volume's height and 1/16 of its sides, masks of 1/4 of that; "
+        "its authors crop the volume to the body first and decode the found region again in finer voxels, "
+        "which is left out, as is text",
+        parameters_m=117.2,
+        seen=SEGVOL_SEEN,
     ),
     Entry(
         "medsam2",
