@@ -223,6 +223,27 @@ class Train(Section):
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
 
 
+class Learn(Section):
+    """Training of registration networks on pairs of subjects who are not in the test (shares: `train`)."""
+
+    cells: int | None = Field(
+        None,
+        ge=32,
+        description="cells along the longest side of the working grid; 256 in 2D and 160 in 3D if absent",
+    )
+    width: float = Field(1.0, gt=0, le=1, description="share of the published channels")
+    steps: int = Field(100_000, ge=1, description="most steps, a pair each")
+    step_size: float | None = Field(
+        None, gt=0, description="learning rate of Adam; that of the method as published if absent"
+    )
+    smoothness: float | None = Field(
+        None, ge=0, description="weight of the field's roughness; that of the method as published if absent"
+    )
+    validate_every: int = Field(500, ge=1, description="steps between validations, and checkpoints")
+    patience: int = Field(20, ge=1, description="validations without a better one after which it stops")
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+
+
 class Baselines(Section):
     """Settings of the methods beside PromptReg; the defaults are the published ones."""
 
@@ -310,6 +331,7 @@ class Config(Section):
     marginalize: Marginalize = Marginalize()
     fit: Fit = Fit()
     train: Train = Train()
+    learn: Learn = Learn()
     baselines: Baselines = Baselines()
     evaluate: Evaluate = Evaluate()
     figures: Figures = Figures()

@@ -42,8 +42,9 @@ def has_seen(entry: Entry, source: str) -> bool:
 
 def _supervision(config: Config, method: str) -> str:
     """What the registry says, and on how much of the data itself a model is trained."""
-    stated = _entry(config, method).supervision
-    if method in BASELINES or stated != LABEL_SUPERVISED:
+    entry = _entry(config, method)
+    stated = entry.supervision
+    if not entry.learned and (method in BASELINES or stated != LABEL_SUPERVISED):
         return stated
     return f"{stated}, trained on the target data ({100 * (1 - config.train.test_share):.0f} %)"
 

@@ -20,7 +20,8 @@ class Entry:
     the weights of this package that it uses (a file in `models/weights`).
     Of models: `prompts` is "points +/-", "points +" or "box from point", `point_trained` whether it has seen
     points in training, `parameters_m` its size in millions.
-    `environment` names the Python environment (`envs/`) in which a method's tool runs.
+    `environment` names the Python environment (`envs/`) in which a method's tool runs, and `learned` says
+    that it is trained on the pairs of each data set first.
     `seen` names sources of data that it has seen in training.
     """
 
@@ -40,6 +41,7 @@ class Entry:
     parameters_m: float | None = None
     seen: tuple[str, ...] = ()
     environment: str | None = None
+    learned: bool = False
 
     def load(self) -> Any:
         """Import and return the plug-in's class."""

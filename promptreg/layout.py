@@ -18,6 +18,7 @@ from promptreg.naming import Labels
 from promptreg.registry import BASELINES, find
 from promptreg.settings import Variant, load, variant
 from promptreg.shards import DatasetPlan
+from promptreg.splits import Part
 
 
 class Layout:
@@ -88,6 +89,23 @@ class Layout:
         """What says that the environment of a method's tool has been seen to."""
         name = BASELINES[method].environment
         return [f"{self.root}/environments/{name}.txt"] if name else []
+
+    def learned(self, method: str, dataset: str) -> list[str]:
+        """The weights that a method is trained to on a data set; none for a method that needs no training."""
+        known = BASELINES[method].learned
+        return [f"{self.root}/learning/{method}/{dataset}/weights.safetensors"] if known else []
+
+    def learning_inputs(self, dataset: str) -> list[str]:
+        """Stores of the pairs that methods may be trained on, and of their images."""
+        plan = self.datasets[dataset]
+        chosen = {name for names in self.learning_pairs(dataset).values() for name in names}
+        shards = [one for one in plan.shards() if any(pair.pair in chosen for pair in plan.in_shard(one))]
+        pairs = [f"{self.root}/pairs/{dataset}/{shard}.zarr" for shard in shards]
+        return pairs + self.image_stores(dataset, [pair for pair in plan.pairs if pair.pair in chosen])
+
+    def learning_pairs(self, dataset: str) -> dict[Part, list[str]]:
+        """Names of the pairs of a data set by their part of the split."""
+        return self.datasets[dataset].training_pairs(self.config.train, self.config.seed)
 
     def figure_input(self, figure: str) -> str:
         """What a figure over all pairs is drawn from."""

@@ -95,8 +95,7 @@ class Plan(Layout):
         pairs = self.datasets[dataset].in_shard(shard)
         training = self._training(one.embed.model, dataset)
         if training:
-            both = [p.pair for p in pairs if all(self._is_tested(dataset, i) for i in (p.moving, p.fixed))]
-            training["tested"] = both
+            training["tested"] = self._tested(dataset, shard)
         return self._job(
             "search",
             _module_of("model", one.embed.model),
@@ -142,13 +141,29 @@ class Plan(Layout):
         """Fit the fields of a variant."""
         return self._job("fit", fit=self.variants[name].fit.model_dump())
 
-    def baseline_job(self, method: str) -> str:
+    def learn_job(self, method: str, dataset: str) -> str:
+        """Train a method on the pairs of a data set none of whose subjects is in the test."""
+        return self._job(
+            "learn",
+            _module_of("method", method),
+            method=method,
+            dataset=dataset,
+            parts=self.learning_pairs(dataset),
+            learn=self.config.learn.model_dump(),
+            seed=self.config.seed,
+        )
+
+    def baseline_job(self, method: str, dataset: str, shard: str) -> str:
         """Register the pairs of a shard with a method beside PromptReg."""
+        training: dict[str, Any] = {}
+        for file in self.learned(method, dataset):
+            training = {"trained": file, "tested": self._tested(dataset, shard)}
         return self._job(
             "baseline",
             _module_of("method", method),
             method=method,
             settings=self.config.baselines.model_dump(),
+            **training,
         )
 
     def evaluate_job(self, method: str, dataset: str) -> str:
@@ -198,6 +213,11 @@ class Plan(Layout):
         """What jobs are told of a model that was trained on a part of the data set; empty for others."""
         files = self.trained(model, dataset)
         return {"trained": files[0]} if files else {}
+
+    def _tested(self, dataset: str, shard: str) -> list[str]:
+        """Names of the pairs of a shard both of whose subjects were kept from training."""
+        pairs = self.datasets[dataset].in_shard(shard)
+        return [p.pair for p in pairs if all(self._is_tested(dataset, i) for i in (p.moving, p.fixed))]
 
     def _is_tested(self, dataset: str, image: str) -> bool:
         """Whether the subject of an image was kept from training."""

@@ -102,6 +102,18 @@ class DatasetPlan:
         found = [(image, reference, self.part_of(image, train, seed)) for image, reference in labels.items()]
         return [one for one in found if one[2] != "test"]
 
+    def training_pairs(self, train: Train, seed: int) -> dict[Part, list[str]]:
+        """Pairs to train on, and pairs to decide by when to stop, by name; no subject of them is in the test.
+
+        A pair of one subject who is trained on and one who decides belongs to the latter.
+        """
+        found: dict[Part, list[str]] = {"train": [], "validation": []}
+        for pair in self.pairs:
+            parts = {self.part_of(image, train, seed) for image in (pair.moving, pair.fixed)}
+            if "test" not in parts:
+                found["train" if parts == {"train"} else "validation"].append(pair.pair)
+        return found
+
     def image_shard(self, image: str) -> str:
         """The shard that holds an image."""
         return f"{self._position[image] // self._size:03d}"

@@ -24,6 +24,7 @@ rule environment:
 rule register:
     input:
         environment=lambda w: plan.environment(w.baseline),
+        learned=lambda w: plan.learned(w.baseline, w.dataset),
         pairs=f"{plan.root}/pairs/{{dataset}}/{{shard}}.zarr",
         images=lambda w: plan.shard_images(w.dataset, w.shard),
     output:
@@ -39,7 +40,7 @@ rule register:
         mem_mb=8000,
         runtime=240,
     params:
-        job=lambda w: plan.baseline_job(w.baseline),
+        job=lambda w: plan.baseline_job(w.baseline, w.dataset, w.shard),
     message:
         "Registering pairs {wildcards.shard} of {wildcards.dataset} with {wildcards.baseline}"
     shell:

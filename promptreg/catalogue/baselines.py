@@ -1,6 +1,6 @@
 """The methods beside PromptReg; a method is one file and one row here. Data only."""
 
-from promptreg.entry import Entry, table
+from promptreg.entry import LABEL_SUPERVISED, Entry, table
 
 BASELINES = table(
     Entry("identity", "promptreg.baselines.identity:Identity", "the pre-alignment alone"),
@@ -39,6 +39,33 @@ BASELINES = table(
         licence="GPL-3.0 (repository), Apache-2.0 (wheel)",
         citation="Yushkevich et al., Alzheimer's & Dementia 12(7), 2016",
         environment="greedy",
+    ),
+    Entry(
+        "voxelmorph",
+        "promptreg.baselines.learned:Learned",
+        "VoxelMorph, a U-Net trained on pairs of the data set by local correlation",
+        citation="Balakrishnan et al., IEEE Trans. Med. Imaging 38(8), 2019",
+        supervision="unsupervised",
+        trained_on="the target data (80 % of its subjects)",
+        learned=True,
+    ),
+    Entry(
+        "labelreg",
+        "promptreg.baselines.learned:Learned",
+        "LabelReg, LocalNet trained on pairs of the data set by the overlap of labels",
+        citation="Hu et al., Med. Image Anal. 49, 2018",
+        supervision=LABEL_SUPERVISED,
+        trained_on="the target data (80 % of its subjects)",
+        learned=True,
+    ),
+    Entry(
+        "transmorph",
+        "promptreg.baselines.learned:Learned",
+        "TransMorph, a Swin transformer trained on pairs of the data set by local correlation",
+        citation="Chen et al., Med. Image Anal. 82, 2022",
+        supervision="unsupervised",
+        trained_on="the target data (80 % of its subjects)",
+        learned=True,
     ),
     Entry(
         "convexadam",

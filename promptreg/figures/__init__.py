@@ -4,7 +4,7 @@ No function here reads a file, opens a window or computes a statistic; `encode` 
 that are the same at every run.
 """
 
-from promptreg.figures.curves import adapter_curves, training_curves
+from promptreg.figures.curves import adapter_curves, registration_curves, training_curves
 from promptreg.figures.distributions import metric_distributions, stage_times
 from promptreg.figures.methods import methods_side_by_side
 from promptreg.figures.overlays import before_and_after
@@ -20,6 +20,7 @@ __all__ = [
     "methods_side_by_side",
     "metric_distributions",
     "prompts_and_rois",
+    "registration_curves",
     "rule_graph",
     "stage_times",
     "training_curves",

@@ -39,6 +39,27 @@ def training_curves(log: pd.DataFrame, *, palette: str = "colorblind") -> Figure
 
 
 @mpl.rc_context(LOOK)
+def registration_curves(log: pd.DataFrame, *, palette: str = "colorblind") -> Figure:
+    """Draw what decides about a registration network, and Dice on validation pairs, against steps.
+
+    `log` has the columns step, seen, validation and dice, one row every few steps.
+    """
+    figure = Figure(figsize=(PAGE_WIDTH, 0.4 * PAGE_WIDTH), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    losses = {"seen": "pairs trained on", "validation": "pairs kept for validation"}
+    for ax, names in ((left, losses), (right, {"dice": "pairs kept for validation"})):
+        hues = color_of(list(names), palette)
+        for name, title in names.items():
+            shown = log[["step", name]].dropna()
+            ax.plot(shown["step"], shown[name], color=hues[name], label=title)
+        ax.set_xlabel("steps")
+        ax.legend()
+    left.set(ylabel="loss")
+    right.set(ylim=(0, 1), ylabel="Dice of the labels")
+    return figure
+
+
+@mpl.rc_context(LOOK)
 def adapter_curves(log: pd.DataFrame, *, palette: str = "colorblind") -> Figure:
     """Draw the losses of a model trained on labels, and Dice of one click, against steps.
 

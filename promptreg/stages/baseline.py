@@ -10,7 +10,8 @@ from promptreg.config import Baselines
 from promptreg.provenance import Signature
 from promptreg.registry import find
 from promptreg.stages.attempt import Result, attempt_each
-from promptreg.stages.inputs import Inputs, ddf_variables, grid_record
+from promptreg.stages.inputs import Inputs, NoResult, ddf_variables, grid_record
+from promptreg.stages.loaded import NOT_TESTED, weights_digest
 from promptreg.store import create
 
 
@@ -18,12 +19,16 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
     """Write the ddf store of one shard from its pairs and images."""
     stores = Inputs(inputs)
     settings = Baselines.model_validate(job["settings"])
-    method = find("method", job["method"]).load()()
+    kind = find("method", job["method"]).load()
+    method = kind(job["trained"]) if "trained" in job else kind()
 
     def work(name: str) -> Result:
+        if name not in job.get("tested", [name]):
+            raise NoResult("not run", NOT_TESTED)
         with tempfile.TemporaryDirectory(prefix="promptreg-") as scratch:
             ddf = method.register(stores.pair(name), settings, Path(scratch))
         return ddf_variables(ddf), {"grid": grid_record(ddf.grid)}
 
-    with create(output, Signature("ddf", job, stores.digests(), job["code"])) as writer:
+    made_from = stores.digests() | weights_digest(job)
+    with create(output, Signature("ddf", job, made_from, job["code"])) as writer:
         attempt_each(writer, "register", stores.groups("pairs"), work)

@@ -9,6 +9,8 @@ from typing import Any
 from promptreg.models.base import PromptableModel
 from promptreg.registry import find
 
+NOT_TESTED = "not all subjects of this pair were kept for the test: the model may have been trained on them"
+
 
 def load_model(name: str, job: dict[str, Any]) -> PromptableModel:
     """Build a model; `trained` of the job is the file of weights that it was trained to, if it was."""

@@ -18,13 +18,11 @@ from promptreg.search import Rois
 from promptreg.seeds import derive_seed
 from promptreg.stages.attempt import Result, attempt_each
 from promptreg.stages.inputs import Inputs, NoResult, Variables, grid_record, spatial_dims
-from promptreg.stages.loaded import load_model, weights_digest
+from promptreg.stages.loaded import NOT_TESTED, load_model, weights_digest
 from promptreg.store import create
 from promptreg.transfer import find_rois
 
 log = logging.getLogger("promptreg")
-
-NOT_TESTED = "not all subjects of this pair were kept for the test: the model may have been trained on them"
 
 
 def run(job: dict[str, Any], inputs: list[str], output: str) -> None:

@@ -58,7 +58,7 @@ def jobs(one):
                 found[f"ddf/{name}/{dataset}/{shard}"] = one.fit_job(name)
             for method in one.config.methods:
                 if method not in one.variants:
-                    found[f"ddf/{method}/{dataset}/{shard}"] = one.baseline_job(method)
+                    found[f"ddf/{method}/{dataset}/{shard}"] = one.baseline_job(method, dataset, shard)
                 found[f"metrics/{method}/{dataset}/{shard}"] = one.evaluate_job(method, dataset)
         for pair in one.gallery[dataset]:
             found[f"gallery/{dataset}/{pair.pair}"] = one.gallery_job(dataset, pair.pair)
@@ -119,7 +119,7 @@ def test_a_knob_changes_the_jobs_of_its_own_stage_alone(planned, changes, stages
 
 def test_a_knob_of_the_fit_changes_no_baseline(planned):
     before, after = planned(), planned(fit={"weight": 0.2})
-    assert before.baseline_job("identity") == after.baseline_job("identity")
+    assert before.baseline_job("identity", "demo", "000") == after.baseline_job("identity", "demo", "000")
     assert before.fit_job("promptreg") != after.fit_job("promptreg")
 
 

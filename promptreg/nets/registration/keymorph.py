@@ -1,0 +1,99 @@
+"""KeyMorph: keypoints of each image and a closed-form map between them (Wang et al., MELBA 2, 2023).
+
+Positions are counted from the middle of the grid, in halves of its longest side, in array order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import instance_norm
+
+from promptreg.geometry import cell_indices
+from promptreg.nets.registration.voxelmorph import scaled
+
+KEYPOINTS = 64
+CHANNELS = (32, 64, 64, 128, 128, 256, 256, 512)
+STRIDES = (1, 2, 1, 2, 1, 2, 1, 2)
+RIDGE = 1e-4
+"""Pull of the affine part towards the identity, which decides while keypoints still lie together."""
+
+STIFFNESS = 0.1
+"""Regularization of the thin-plate spline; 0 would pass through every keypoint."""
+
+
+class KeyMorphNet(nn.Module):
+    """Convolutions, a centre of mass for each keypoint, then an affine map or a thin-plate spline."""
+
+    def __init__(self, shape: Sequence[int], width: float, *, spline: bool) -> None:
+        super().__init__()
+        conv = {2: nn.Conv2d, 3: nn.Conv3d}[len(shape)]
+        widths = [1, *(scaled(n, width) for n in CHANNELS)]
+        self.layers = nn.ModuleList(
+            conv(a, b, 3, stride, 1) for a, b, stride in zip(widths, widths[1:], STRIDES, strict=False)
+        )
+        self.last = conv(widths[-1], KEYPOINTS, 1)
+        self.spline = spline
+
+    def forward(self, moving: Tensor, fixed: Tensor) -> Tensor:
+        """Return the voxel-form field (B, ndim, *shape) of images (B, 1, *shape)."""
+        shape = fixed.shape[2:]
+        cells = positions(shape, fixed.device)
+        fit = thin_plate if self.spline else affine
+        moved = fit(self.keypoints(fixed), self.keypoints(moving), cells.flatten(0, -2))
+        field = (moved - cells.flatten(0, -2)) * max(shape) / 2
+        return field.mT.unflatten(2, shape)
+
+    def keypoints(self, images: Tensor) -> Tensor:
+        """Return the keypoints (B, 64, ndim) of images (B, 1, *shape) as positions."""
+        x = images
+        for layer in self.layers:
+            x = instance_norm(layer(x)).relu()
+        heat = self.last(x).float().relu().flatten(2) + 1e-6
+        weights = heat / heat.sum(-1, keepdim=True)
+        return weights @ positions(x.shape[2:], x.device, images.shape[2:]).flatten(0, -2)
+
+
+def positions(
+    cells: Sequence[int], device: torch.device | str = "cpu", shape: Sequence[int] | None = None
+) -> Tensor:
+    """Return where the cells of a map lie, (*cells, ndim), that covers an image of `shape`."""
+    shape = cells if shape is None else shape
+    sizes = torch.tensor([n / m for n, m in zip(shape, cells, strict=True)], device=device)
+    middle = torch.tensor(list(cells), device=device) / 2 - 0.5
+    return (cell_indices(cells, device) - middle) * sizes * 2 / max(shape)
+
+
+def affine(fixed: Tensor, moving: Tensor, points: Tensor) -> Tensor:
+    """Map points (N, ndim) by the best affine map from `fixed` to `moving` (B, K, ndim); (B, N, ndim).
+
+    A ridge on the change from a mere translation keeps it solvable.
+    """
+    from_center, to_center = fixed.mean(1, keepdim=True), moving.mean(1, keepdim=True)
+    a, b = fixed - from_center, moving - to_center
+    ridge = RIDGE * torch.eye(a.shape[-1], device=a.device)
+    slope = torch.linalg.solve(a.mT @ a + ridge, a.mT @ b + ridge)
+    return (points - from_center) @ slope + to_center
+
+
+def thin_plate(fixed: Tensor, moving: Tensor, points: Tensor) -> Tensor:
+    """Map points (N, ndim) by the thin-plate spline from `fixed` to `moving` (B, K, ndim); (B, N, ndim)."""
+    n, ndim = fixed.shape[1:]
+    one = torch.ones_like(fixed[..., :1])
+    flat = torch.cat([one, fixed], dim=-1)
+    bent = _kernel(torch.cdist(fixed, fixed), ndim) + STIFFNESS * torch.eye(n, device=fixed.device)
+    ridge = RIDGE * torch.eye(ndim + 1, device=fixed.device).expand(len(fixed), -1, -1)
+    system = torch.cat([torch.cat([bent, flat], 2), torch.cat([flat.mT, -ridge], 2)], 1)
+    # Solved for the displacement, so that the ridge pulls towards the identity.
+    wanted = torch.cat([moving - fixed, torch.zeros_like(flat.mT[..., :ndim])], 1)
+    solved = torch.linalg.solve(system, wanted)
+    away = torch.cdist(points.expand(len(fixed), -1, -1), fixed)
+    outer = torch.cat([torch.ones_like(points[:, :1]), points], 1)
+    return points + _kernel(away, ndim) @ solved[:, :n] + outer @ solved[:, n:]
+
+
+def _kernel(distance: Tensor, ndim: int) -> Tensor:
+    """r^2 log r in the plane, -r in space: conditionally of the sign that the regularization needs."""
+    return distance.square() * (distance + 1e-6).log() if ndim == 2 else -distance

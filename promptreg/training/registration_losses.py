@@ -1,0 +1,77 @@
+"""What a registration network makes small: unlikeness of the images, or of one organ, and roughness."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from promptreg.geometry import cell_indices, sample
+from promptreg.nets.registration.recipes import Recipe
+from promptreg.training.registration_data import Example
+
+NCC_CELLS = 9
+SCALES = (0, 1, 2, 4, 8, 16)
+"""Standard deviations, in cells, at which two labels are compared."""
+
+
+def warped(data: Tensor, field: Tensor) -> Tensor:
+    """Pull `data` (C, *shape) through a voxel-form field (ndim, *shape); zero beyond the grid."""
+    return sample(data, cell_indices(data.shape[1:], data.device) + field.movedim(0, -1))
+
+
+def unlikeness(recipe: Recipe, field: Tensor, example: Example, generator: torch.Generator) -> Tensor:
+    """Return the first term of a recipe's loss for a field (ndim, *shape) on an example.
+
+    Of several labels that both images show, one is drawn. Raises ValueError where one is needed and absent.
+    """
+    if recipe.similarity == "labels":
+        known = example.common_labels()
+        if len(known) == 0:
+            raise ValueError(f"'{example.name}' has no label that both images show")
+        label = known[int(torch.randint(len(known), (), generator=generator))]
+        return label_loss(*example.masks(label), field)
+    moved = warped(example.moving, field)
+    if recipe.similarity == "mse":
+        return (moved - example.fixed).square().mean()
+    return correlation_loss(moved, example.fixed)
+
+
+def correlation_loss(moved: Tensor, fixed: Tensor) -> Tensor:
+    """Return minus the mean squared local correlation of (1, *shape), windows of 9 cells; -1 is best."""
+    from monai.losses import LocalNormalizedCrossCorrelationLoss
+
+    loss: Tensor = LocalNormalizedCrossCorrelationLoss(fixed.ndim - 1, kernel_size=NCC_CELLS)(
+        moved[None], fixed[None]
+    )
+    return loss
+
+
+def label_loss(moving: Tensor, fixed: Tensor, field: Tensor) -> Tensor:
+    """Return one minus the Dice of masks (1, *shape), averaged over scales of smoothing."""
+    from monai.losses import DiceLoss, MultiScaleLoss
+
+    loss: Tensor = MultiScaleLoss(DiceLoss(), list(SCALES))(fixed[None], warped(moving, field)[None])
+    return loss
+
+
+def roughness(kind: str, field: Tensor) -> Tensor:
+    """Return the roughness of a voxel-form field (ndim, *shape).
+
+    "gradient" averages squared differences of neighbours, "bending" squared second derivatives.
+    """
+    if kind == "bending":
+        from monai.losses import BendingEnergyLoss
+
+        energy: Tensor = BendingEnergyLoss()(field[None])
+        return energy
+    return torch.stack([field.diff(dim=axis).square().mean() for axis in range(1, field.ndim)]).mean()
+
+
+def mean_dice(field: Tensor, example: Example) -> float:
+    """Return the mean Dice of the labels that both images show, after a field; NaN if there is none."""
+    found = []
+    for label in example.common_labels():
+        moving, fixed = example.masks(label)
+        moved, true = warped(moving, field) > 0.5, fixed > 0.5
+        found.append(float(2 * (moved & true).sum() / (moved.sum() + true.sum()).clamp_min(1)))
+    return sum(found) / len(found) if found else float("nan")
