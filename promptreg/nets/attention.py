@@ -23,10 +23,12 @@ class Attention(nn.Module):
     def forward(self, query: Tensor, key: Tensor, value: Tensor, real: Tensor | None = None) -> Tensor:
         """Attend; `real` (N, S) bool marks what may be attended to."""
         q, k, v = (self._heads(x) for x in (self.query(query), self.key(key), self.value(value)))
-        logits = q @ k.mT * q.shape[-1] ** -0.5
+        # Keys come first in the logits: many cells attend to few tokens, and a softmax along a short last
+        # axis takes several times as long.
+        logits = k @ (q * q.shape[-1] ** -0.5).mT
         if real is not None:
-            logits = logits.masked_fill(~real[:, None, None], -1e4)
-        return self.out((logits.softmax(-1) @ v).transpose(1, 2).flatten(2))
+            logits = logits.masked_fill(~real[:, None, :, None], -1e4)
+        return self.out((logits.softmax(-2).mT @ v).transpose(1, 2).flatten(2))
 
     def _heads(self, x: Tensor) -> Tensor:
         return x.unflatten(2, (self.n_heads, -1)).transpose(1, 2)

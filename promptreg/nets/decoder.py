@@ -60,8 +60,8 @@ class Decoder(nn.Module):
         own4 = self.up4(cells.movedim(3, 1)) + self.dense4(maps)
         fine4 = functional.relu(self.blend4(functional.relu(plus(own4, encoded.skip4))))
         fine2 = functional.relu(plus(self.up2(fine4) + self.dense2(fine), encoded.skip2))
-        coarse = weighed(self.to_fine4(tokens), torch.cat([fine4, maps.to(fine4)], dim=1))
-        sharp = weighed(self.to_fine2(tokens), torch.cat([fine2, fine.to(fine2)], dim=1))
+        coarse = weighed(self.to_fine4(tokens), fine4, maps)
+        sharp = weighed(self.to_fine2(tokens), fine2, fine)
         return (doubled(coarse) + sharp).unflatten(0, prompts.real.shape[:2])
 
 
@@ -71,9 +71,13 @@ def plus(own: Tensor, shared: Tensor) -> Tensor:
     return (own.unflatten(0, (n_images, len(own) // n_images)) + shared[:, None]).flatten(0, 1)
 
 
-def weighed(weights: Tensor, maps: Tensor) -> Tensor:
-    """Sums (N, M, H, W) of maps (N, C, H, W) with weights (N, M, C)."""
-    return torch.einsum("nmc,nchw->nmhw", weights, maps)
+def weighed(weights: Tensor, *maps: Tensor) -> Tensor:
+    """Sums (N, M, H, W) of the channels of several maps (N, C, H, W) with weights (N, M, all C)."""
+    parts = weights.split([one.shape[1] for one in maps], dim=2)
+    first, *others = (
+        torch.einsum("nmc,nchw->nmhw", part, one.to(part)) for part, one in zip(parts, maps, strict=True)
+    )
+    return sum(others, first)
 
 
 def mlp(n_in: int, n_inner: int, n_out: int) -> nn.Sequential:
