@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 from promptreg.checkpoints import obstacle, shipped_hash
@@ -75,6 +76,11 @@ class Layout:
     def search_weights(self, search: str, dataset: str) -> list[str]:
         """The trained weights that a search depends on."""
         return self.trained(self._searching(search).embed.model, dataset)
+
+    @property
+    def published(self) -> str:
+        """The file of the numbers that others have published."""
+        return str(Path(__file__).with_name("published.csv"))
 
     def evaluate_inputs(self, method: str, dataset: str, shard: str) -> list[str]:
         """Stores to measure; for a method that cannot run here, only the pairs that it leaves out."""

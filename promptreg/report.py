@@ -25,11 +25,12 @@ MEDIA_TYPES = {"png": "image/png", "svg": "image/svg+xml", "pdf": "application/p
 
 @dataclass(frozen=True)
 class ReportTable:
-    """A table and the sentence above it."""
+    """A table and the sentence above it; `foreign` where its numbers are not of this run."""
 
     title: str
     caption: str
     table: Table
+    foreign: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def render(report: Report) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    tables = [(one.title, one.caption, Markup(to_html(one.table))) for one in report.tables]
+    tables = [(one, Markup(to_html(one.table))) for one in report.tables]
     facts = [("Versions", report.versions), ("Hardware", report.hardware)]
     return environment.from_string(PAGE).render(
         report=report,

@@ -29,6 +29,7 @@ caption { caption-side: bottom; text-align: left; color: var(--soft); padding-to
 figure { margin: 1rem 0 2rem; }
 figure img { max-width: 100%; height: auto; display: block; }
 figcaption, .note { color: var(--soft); font-size: .9rem; }
+.foreign table { color: var(--soft); background: #fafafa; }
 .warning { background: var(--warn); padding: .5rem .9rem; border-left: 4px solid #de8f05; margin: .4rem 0; }
 pre { background: #f6f6f6; padding: .9rem; overflow-x: auto; font-size: .8rem; line-height: 1.4; }
 .run { margin-top: 3rem; padding: .8rem 1rem; border: 1px dashed var(--soft); color: var(--soft); }
@@ -44,11 +45,11 @@ pre { background: #f6f6f6; padding: .9rem; overflow-x: auto; font-size: .8rem; l
 <a href="#settings">Settings and versions</a></nav>
 
 <h2 id="tables">Tables</h2>
-{% for title, caption, table in tables %}
-<h3>{{ title }}</h3>
-<p class="note">{{ caption }}</p>
-<div class="wide">
-{{ table }}
+{% for one, html in tables %}
+<h3>{{ one.title }}</h3>
+<p class="note">{{ one.caption }}</p>
+<div class="wide{{ " foreign" if one.foreign }}">
+{{ html }}
 </div>
 {% else %}
 <p>No table was made.</p>

@@ -1,6 +1,7 @@
 rule tables:
     input:
         f"{plan.root}/metrics.parquet",
+        plan.published,
     output:
         csv=report(
             f"{plan.root}/tables/table1.csv",
@@ -9,6 +10,13 @@ rule tables:
         ),
         md=f"{plan.root}/tables/table1.md",
         tex=f"{plan.root}/tables/table1.tex",
+        published_csv=report(
+            f"{plan.root}/tables/published.csv",
+            caption="../workflow/report/published.rst",
+            category="Tables",
+        ),
+        published_md=f"{plan.root}/tables/published.md",
+        published_tex=f"{plan.root}/tables/published.tex",
     log:
         f"{plan.root}/logs/tables.log",
     benchmark:
@@ -22,7 +30,7 @@ rule tables:
     params:
         job=plan.summary_job("tables"),
     message:
-        "Writing table 1"
+        "Writing table 1, and apart from it what others have published"
     shell:
         "promptreg stage tables --job {params.job:q} --output {output.csv:q} {input:q} 2> {log:q}"
 
@@ -111,6 +119,7 @@ rule report:
     input:
         f"{plan.root}/metrics.parquet",
         f"{plan.root}/timings.parquet",
+        plan.published,
         f"{plan.root}/figures/distributions.{FORMAT}",
         f"{plan.root}/figures/time.{FORMAT}",
         plan.gallery_files("{root}/figures/{dataset}/{pair}"),

@@ -48,6 +48,7 @@ LAYERS = (
             "disclosure",
             "tables",
             "table_formats",
+            "published",
         ),
         *("report", "report_page", "figures"),
     ),

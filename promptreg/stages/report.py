@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import platform
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ import yaml
 from promptreg.config import Config
 from promptreg.consistency import law_warnings, rank_warnings
 from promptreg.provenance import versions
+from promptreg.published import WARNING
+from promptreg.published import tables as published_tables
 from promptreg.report import Report, ReportFigure, ReportTable, problems, write_report
-from promptreg.stages.tables import comparison, costs
+from promptreg.stages.tables import comparison, costs, published_numbers
 from promptreg.stats import case_values, summarize
 from promptreg.tables import METRICS
 
@@ -37,7 +40,7 @@ _CAPTIONS = {
 
 
 def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
-    """Write the page from the gathered measures, costs and figures (in this order in `inputs`)."""
+    """Write the page from measures, costs, published numbers and figures (in this order in `inputs`)."""
     config = Config.model_validate(job["config"])
     frame, timings = pd.read_parquet(inputs[0]), pd.read_parquet(inputs[1])
     cases = case_values(frame, METRICS)
@@ -49,6 +52,7 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
             comparison(frame, config, job["seen"]),
         ),
         ReportTable("Time", "Seconds per pair.", costs(timings, config)),
+        *_published(inputs[2]),
     )
     write_report(
         output,
@@ -56,7 +60,7 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
             title="PromptReg benchmark",
             summary=_summary(frame, config),
             tables=tables,
-            figures=tuple(_figures(inputs[2:], config.figures.format)),
+            figures=tuple(_figures(inputs[3:], config.figures.format)),
             problems=problems(frame),
             warnings=warnings.reset_index(drop=True),
             settings=yaml.safe_dump(job["config"], sort_keys=False, allow_unicode=True),
@@ -77,6 +81,12 @@ def _summary(frame: pd.DataFrame, config: Config) -> str:
         f"{len(config.methods)} methods on {n_pairs} pairs ({groups}). Every method starts from the same "
         f"pre-alignment ({config.prealign}) and is measured by the same code on the fixed image's own grid."
     )
+
+
+def _published(path: str) -> Iterator[ReportTable]:
+    """What others have published, in grey after everything that was measured here."""
+    for title, table in published_tables(published_numbers(path)).items():
+        yield ReportTable(title, f"{WARNING[0].upper()}{WARNING[1:]}.", table, foreign=True)
 
 
 def _figures(paths: list[str], fmt: str) -> list[ReportFigure]:

@@ -8,6 +8,7 @@ from tiny_benchmark import Benchmark
 
 PRODUCTS = (
     *("metrics.parquet", "timings.parquet", "tables/table1.csv", "tables/table1.md", "tables/table1.tex"),
+    *("tables/published.csv", "tables/published.md", "tables/published.tex"),
     *("figures/distributions.png", "figures/time.png", "figures/rulegraph.png", "report.html"),
     *(f"figures/tiny/down/{name}.png" for name in ("methods", "prompts", "overlay", "uncertainty")),
 )
