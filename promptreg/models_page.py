@@ -54,6 +54,16 @@ configuration.
 whose source a model has seen in training its numbers carry a † in the tables, and `table1.csv` says so in
 the column `seen_in_training`.
 
+## Left out, and why
+
+- nnInteractive: its first layer sees the image and the drawn prompts together, so an image has no features of
+  its own to search in; every prompt is a pass of the whole network over 192 x 192 x 192 voxels, or several as
+  it zooms, without derivatives. Its weights are noncommercial (CC BY-NC-SA 4.0).
+- EfficientSAM: it ignores negative points and all points after the sixth, both without a word.
+- LiteMedSAM: it takes boxes alone; `medsam_box` shows what boxes guessed from clicks are worth.
+- SAM 3: its weights are gated under a licence that restricts their use, and what it adds, prompts by text,
+  has no place here.
+
 ## Add your own model
 
 One file and one row.
