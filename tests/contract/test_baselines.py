@@ -13,7 +13,7 @@ from promptreg.types import Ddf, Grid, Image, Pair
 
 SETTINGS = Baselines(niftyreg_spacing=8, time_limit_s=120, convexadam_iterations=20)
 METHODS = [
-    pytest.param(entry, ndim, id=f"{entry.name}-{ndim}D")
+    pytest.param(entry, ndim, id=f"{entry.name}-{ndim}D", marks=[pytest.mark.slow] * bool(entry.environment))
     for entry in BASELINES.values()
     for ndim in entry.dims
 ]

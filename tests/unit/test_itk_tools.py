@@ -81,6 +81,7 @@ def test_a_field_that_cannot_be_used_is_an_error(harm, words, tmp_path):
         canonical(path, pair, "tool")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ndim", [2, 3])
 @pytest.mark.parametrize("tool", [AntsSyn, Elastix, Greedy], ids=lambda tool: tool.environment)
 def test_a_known_shift_is_found_and_the_warped_image_is_the_fixed_one(tool, ndim, tmp_path):
