@@ -1,0 +1,104 @@
+import pytest
+import torch
+
+from promptreg.nets.registration.keymorph import KeyMorphNet, affine, positions, thin_plate
+from promptreg.nets.registration.recipes import RECIPES, seeded_net
+from promptreg.nets.registration.voxelmorph import scaled
+
+SHAPES = {2: (32, 64), 3: (32, 32, 64)}
+
+
+def images(ndim, seed=0):
+    return torch.rand(2, 1, 1, *SHAPES[ndim], generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("method", RECIPES)
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_a_network_gives_a_finite_field_on_the_grid_of_its_images(method, ndim):
+    net = seeded_net(method, SHAPES[ndim], 0.125, 1).eval()
+    with torch.no_grad():
+        field = net(*images(ndim))
+    assert field.shape == (1, ndim, *SHAPES[ndim])
+    assert field.isfinite().all()
+
+
+@pytest.mark.parametrize("method", RECIPES)
+def test_the_loss_of_a_field_reaches_every_weight(method):
+    net = seeded_net(method, SHAPES[2], 0.125, 1).train()
+    field = net(*images(2))
+    (field * torch.linspace(-1, 1, field.numel()).view_as(field)).sum().backward()
+    unreached = {name for name, one in net.named_parameters() if one.grad is None}
+    assert unreached == set()
+
+
+def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_generator():
+    before = torch.random.get_rng_state()
+    one, two, other = (seeded_net("voxelmorph", SHAPES[2], 0.125, seed) for seed in (1, 1, 2))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    first, second, third = (
+        torch.nn.utils.parameters_to_vector(net.parameters()) for net in (one, two, other)
+    )
+    assert torch.equal(first, second)
+    assert not torch.equal(first, third)
+
+
+def test_published_sizes_are_those_of_the_references():
+    counts = dict.fromkeys(("voxelmorph", "labelreg"), 0.0)
+    for name in counts:
+        with torch.device("meta"):
+            net = RECIPES[name].build((32, 32, 32), 1.0)
+        counts[name] = round(sum(one.numel() for one in net.parameters()) / 1e6, 2)
+    assert counts == {"voxelmorph": 0.24, "labelreg": 5.94}
+    assert scaled(32, 1.0) == 32
+
+
+def test_positions_count_from_the_middle_in_halves_of_the_longest_side():
+    found = positions((2, 4))
+    assert found[0, 0].tolist() == [-0.25, -0.75]
+    assert found[1, 3].tolist() == [0.25, 0.75]
+    assert torch.equal(positions((1, 2), shape=(2, 4)), torch.tensor([[[0.0, -0.5], [0.0, 0.5]]]))
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("fit", [affine, thin_plate])
+def test_both_closed_forms_return_an_affine_map_exactly(fit, ndim):
+    draws = torch.Generator().manual_seed(1)
+    fixed = 2 * torch.rand(1, 64, ndim, generator=draws) - 1
+    slope = torch.eye(ndim) + 0.2 * torch.randn(ndim, ndim, generator=draws)
+    shift = torch.tensor([0.3, -0.2, 0.1][:ndim])
+    points = 2 * torch.rand(40, ndim, generator=draws) - 1
+    found = fit(fixed, fixed @ slope.T + shift, points)
+    assert torch.allclose(found[0], points @ slope.T + shift, atol=2e-3)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_a_spline_follows_a_bend_that_no_affine_map_follows(ndim):
+    draws = torch.Generator().manual_seed(2)
+    fixed = 2 * torch.rand(1, 200, ndim, generator=draws) - 1
+    points = 1.4 * torch.rand(50, ndim, generator=draws) - 0.7
+
+    def bent(x):
+        return x + 0.15 * (3 * x.flip(-1)).sin()
+
+    truth = bent(points)
+    errors = [
+        (fit(fixed, bent(fixed), points)[0] - truth).norm(dim=-1).mean() for fit in (affine, thin_plate)
+    ]
+    assert errors[1] < errors[0] / 2
+
+
+@pytest.mark.parametrize("fit", [affine, thin_plate])
+def test_keypoints_that_lie_together_give_a_shift(fit):
+    one = torch.zeros(1, 8, 2)
+    points = torch.tensor([[0.5, -0.5], [0.0, 0.2]])
+    assert torch.allclose(fit(one, one + 0.1, points)[0], points + 0.1, atol=2e-2)
+
+
+def test_keypoints_lie_in_the_image_and_follow_a_shift_by_whole_strides():
+    net = KeyMorphNet((64, 64), 0.125, spline=False)
+    blob = torch.zeros(1, 1, 64, 64)
+    blob[..., 24:32, 20:36] = 1 + torch.rand(8, 16, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        found = net.keypoints(blob)
+    assert found.shape == (1, 64, 2)
+    assert found.abs().max() <= 1
