@@ -53,6 +53,8 @@ class Layout:
 
     def unavailable(self, method: str) -> str:
         """Why a method cannot run here at all, or an empty text."""
+        if method in BASELINES and (own := BASELINES[method].checkpoint):
+            return obstacle(own, self.config.accept_licences)
         if method in BASELINES:
             return ""
         entry = find("model", self.variants[method].embed.model)

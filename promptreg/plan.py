@@ -158,6 +158,8 @@ class Plan(Layout):
         training: dict[str, Any] = {}
         for file in self.learned(method, dataset):
             training = {"trained": file, "tested": self._tested(dataset, shard)}
+        if checkpoint := BASELINES[method].checkpoint:
+            training["weights"] = signature(checkpoint)
         return self._job(
             "baseline",
             _module_of("method", method),

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import PIL.Image
 import pytest
-from tiny_checkpoints import PAYLOAD, publish, row
+from tiny_checkpoints import PAYLOAD, publish, row, unpublished
 
 from promptreg import checkpoints, layout, plan
 from promptreg.plan import Plan
@@ -298,6 +298,24 @@ def test_a_method_without_its_weights_is_measured_as_not_run_and_drawn_nowhere(
     assert len(one.evaluate_inputs("promptreg", "d", "000")) == 2
     assert json.loads(one.evaluate_job("promptreg_sam_vit_b", "d"))["unavailable"]
     assert list(one.fields("d", "p0")) == ["identity", "promptreg"]
+
+
+def test_a_baseline_with_released_weights_is_not_run_without_them_and_again_with_others(
+    planned, monkeypatch, tmp_path
+):
+    cache = publish(tmp_path, monkeypatch, unpublished(name="unigradicon", file="uni.pt"))
+    one = planned(methods=["unigradicon"])
+    assert one.unavailable("unigradicon") == "no weights: promptreg weights fetch unigradicon"
+    assert one.evaluate_inputs("unigradicon", "d", "000") == ["results/pairs/d/000.zarr"]
+    jobs_seen = [one.baseline_job("unigradicon", "d", "000")]
+    for number in range(2):
+        for file in cache.iterdir():
+            file.unlink()
+        (cache / "uni.pt").write_bytes(b"PK" + b"x" * number)
+        jobs_seen.append(planned(methods=["unigradicon"]).baseline_job("unigradicon", "d", "000"))
+    assert planned(methods=["unigradicon"]).unavailable("unigradicon") == ""
+    assert len(set(jobs_seen)) == 3
+    assert "weights" not in json.loads(one.baseline_job("identity", "d", "000"))
 
 
 def test_the_shown_variant_is_promptreg_or_else_the_last(planned):
