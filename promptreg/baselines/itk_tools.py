@@ -1,6 +1,6 @@
-"""ANTs, elastix and greedy: each in an environment of its own, files in, files out.
+"""ANTs, elastix, greedy and FireANTs: each in an environment of its own, files in, files out.
 
-All three write a displacement field in the LPS world on the fixed image, affine part included. They start
+All of them write a displacement field in the LPS world on the fixed image, affine part included. They start
 from the headers, thus from the pre-alignment: none may centre the images on its own. Random draws are
 seeded and each runs `threads` threads. Images that the tools cannot read as they are (sheared headers) are
 the tools' errors and fail the pair.
@@ -64,6 +64,16 @@ class Greedy(ItkTool):
     """greedy: affine and diffeomorphic flow by local correlation, as in its tutorial."""
 
     environment = "greedy"
+
+
+class FireAnts(ItkTool):
+    """FireANTs: affine and greedy diffeomorphic descent by local correlation, as in its first example.
+
+    It runs on an accelerator where there is one. Its licence allows any use but no copy of its code: it is
+    called as an installed tool.
+    """
+
+    environment = "fireants"
 
 
 def canonical(path: Path, pair: Pair, tool: str) -> Ddf:

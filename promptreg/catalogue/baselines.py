@@ -41,6 +41,15 @@ BASELINES = table(
         environment="greedy",
     ),
     Entry(
+        "fireants",
+        "promptreg.baselines.itk_tools:FireAnts",
+        "FireANTs, affine and greedy diffeomorphic descent by local correlation",
+        licence="FireANTs License 1.0: any use, no copies of its code",
+        citation="Jena et al., FireANTs, arXiv:2404.01249",
+        caveats="axes of fewer than 32 cells are continued by their last slice; meant for an accelerator",
+        environment="fireants",
+    ),
+    Entry(
         "voxelmorph",
         "promptreg.baselines.learned:Learned",
         "VoxelMorph, a U-Net trained on pairs of the data set by local correlation",

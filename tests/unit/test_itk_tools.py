@@ -1,4 +1,4 @@
-"""ANTs, elastix and greedy, where their environments are installed; what they write, everywhere."""
+"""ANTs, elastix, greedy and FireANTs, where their environments are installed; what they write, everywhere."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 from promptreg.baselines.base import BaselineUnavailable
 from promptreg.baselines.environments import interpreter
 from promptreg.baselines.handover import FIXED, MOVING, hand_over
-from promptreg.baselines.itk_tools import AntsSyn, Elastix, Greedy, canonical
+from promptreg.baselines.itk_tools import AntsSyn, Elastix, FireAnts, Greedy, canonical
 from promptreg.config import Baselines
 from promptreg.geometry import ddf_to_itk, default_affine, grid_from_sitk, resample, warp
 from promptreg.types import Ddf, Grid, Image, Pair
@@ -83,7 +83,7 @@ def test_a_field_that_cannot_be_used_is_an_error(harm, words, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ndim", [2, 3])
-@pytest.mark.parametrize("tool", [AntsSyn, Elastix, Greedy], ids=lambda tool: tool.environment)
+@pytest.mark.parametrize("tool", [AntsSyn, Elastix, Greedy, FireAnts], ids=lambda tool: tool.environment)
 def test_a_known_shift_is_found_and_the_warped_image_is_the_fixed_one(tool, ndim, tmp_path):
     try:
         interpreter(tool.environment)
