@@ -18,12 +18,12 @@ from torch import Tensor
 
 from promptreg import checkpoints
 from promptreg.baselines.base import BaselineUnavailable
-from promptreg.baselines.convex_methods import brought
 from promptreg.baselines.environments import interpreter
 from promptreg.baselines.external import run
 from promptreg.baselines.handover import FIXED, MOVING, hand_over
 from promptreg.baselines.itk_tools import FIELD, canonical
 from promptreg.config import Baselines
+from promptreg.geometry import resample
 from promptreg.types import Ddf, Image, Pair
 
 NAME = "unigradicon"
@@ -86,5 +86,6 @@ def kind(data: Tensor) -> str:
 
 def on_one_grid(pair: Pair) -> Pair:
     """Return the pair with its moving image pulled onto the fixed grid by the pre-alignment."""
-    moving = brought(pair.moving.data, pair.moving.grid, pair.fixed.grid, pair.prealignment)
-    return Pair(Image(moving, pair.fixed.grid), pair.fixed, np.eye(pair.fixed.grid.ndim + 1))
+    source, target = pair.moving.grid, pair.fixed.grid
+    moving = resample(pair.moving.data, source, target, transform=pair.prealignment, padding="border")
+    return Pair(Image(moving, target), pair.fixed, np.eye(target.ndim + 1))
