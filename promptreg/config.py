@@ -261,6 +261,9 @@ class Baselines(Section):
         1.25, ge=0, description="weight of the diffusion penalty in ConvexAdam's descent"
     )
     convexadam_iterations: int = Field(80, ge=0, description="steps of ConvexAdam's descent")
+    features_model: str = Field(
+        "blend", description="registered promptable model that convexadam_features and samreg use"
+    )
     device: str = Field(
         "auto", description="of the methods that are not external tools: auto, cpu, cuda or cuda:N"
     )

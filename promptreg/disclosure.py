@@ -51,7 +51,8 @@ def _supervision(config: Config, method: str) -> str:
 
 def _entry(config: Config, method: str) -> Entry:
     if method in BASELINES:
-        return BASELINES[method]
+        promptable = BASELINES[method].promptable
+        return MODELS[config.baselines.features_model] if promptable else BASELINES[method]
     return MODELS[variant(config, method).embed.model]
 
 

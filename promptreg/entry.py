@@ -22,6 +22,7 @@ class Entry:
     points in training, `parameters_m` its size in millions.
     `environment` names the Python environment (`envs/`) in which a method's tool runs, and `learned` says
     that it is trained on the pairs of each data set first.
+    `promptable` says that a method works with the promptable model `baselines.features_model`.
     `seen` names sources of data that it has seen in training.
     """
 
@@ -41,6 +42,7 @@ class Entry:
     parameters_m: float | None = None
     seen: tuple[str, ...] = ()
     environment: str | None = None
+    promptable: bool = False
     learned: bool = False
 
     def load(self) -> Any:

@@ -55,9 +55,10 @@ class Layout:
         """Why a method cannot run here at all, or an empty text."""
         if method in BASELINES and (own := BASELINES[method].checkpoint):
             return obstacle(own, self.config.accept_licences)
-        if method in BASELINES:
+        if method in BASELINES and not BASELINES[method].promptable:
             return ""
-        entry = find("model", self.variants[method].embed.model)
+        of_baselines = self.config.baselines.features_model
+        entry = find("model", of_baselines if method in BASELINES else self.variants[method].embed.model)
         if entry.shipped is not None and shipped_hash(entry.shipped) is None:
             return f"no weights of {entry.shipped} in this installation: promptreg train makes them"
         if entry.checkpoint is None:

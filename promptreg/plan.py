@@ -155,6 +155,11 @@ class Plan(Layout):
 
     def baseline_job(self, method: str, dataset: str, shard: str) -> str:
         """Register the pairs of a shard with a method beside PromptReg."""
+        model: list[str] = []
+        weights: dict[str, Any] = {}
+        if BASELINES[method].promptable:
+            name = self.config.baselines.features_model
+            model, weights = [_module_of("model", name)], {"weights": _weights(name)}
         training: dict[str, Any] = {}
         for file in self.learned(method, dataset):
             training = {"trained": file, "tested": self._tested(dataset, shard)}
@@ -163,8 +168,10 @@ class Plan(Layout):
         return self._job(
             "baseline",
             _module_of("method", method),
+            *model,
             method=method,
             settings=self.config.baselines.model_dump(),
+            **weights,
             **training,
         )
 

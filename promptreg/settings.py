@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from promptreg.checkpoint_table import table as checkpoint_table
 from promptreg.config import Config, Embed, Fit, Marginalize, Overrides, Search
+from promptreg.entry import LABEL_SUPERVISED
 from promptreg.licences import ALL
 from promptreg.registry import BASELINES, DATASETS, MODELS, find
 
@@ -101,11 +102,15 @@ def _check_names(config: Config) -> None:
             raise ConfigError(msg)
     for table, names in (
         (MODELS, [variant(config, name).embed.model for name in config.variants]),
+        (MODELS, [config.baselines.features_model]),
         (DATASETS, [dataset.reader for dataset in config.datasets]),
     ):
         for name in names:
             _require_known(name, "model" if table is MODELS else "dataset")
     _check_accepted(config.accept_licences)
+    if MODELS[config.baselines.features_model].supervision == LABEL_SUPERVISED:
+        msg = f"baselines.features_model: {config.baselines.features_model} is trained for variants alone"
+        raise ConfigError(msg)
     names = [dataset.name for dataset in config.datasets]
     for name in names:
         if names.count(name) > 1:

@@ -108,4 +108,11 @@ BASELINES = table(
         "ConvexAdam, coupled convex search and descent on MIND-SSC descriptors",
         citation="Siebert et al., IEEE Trans. Med. Imaging 44(2), 2025",
     ),
+    Entry(
+        "convexadam_features",
+        "promptreg.baselines.encoder_features:ConvexAdamFeatures",
+        "ConvexAdam on the features of a promptable model's encoder, without prompts",
+        citation="after Song et al., MICCAI 2024 (DINO-Reg)",
+        promptable=True,
+    ),
 )

@@ -11,7 +11,9 @@ from promptreg.geometry import affine_to_ddf, default_affine, resample
 from promptreg.registry import BASELINES
 from promptreg.types import Ddf, Grid, Image, Pair
 
-SETTINGS = Baselines(niftyreg_spacing=8, time_limit_s=120, convexadam_iterations=20)
+SETTINGS = Baselines(
+    niftyreg_spacing=8, time_limit_s=120, convexadam_iterations=20, features_model="weightfree"
+)
 METHODS = [
     pytest.param(entry, ndim, id=f"{entry.name}-{ndim}D", marks=[pytest.mark.slow] * bool(entry.environment))
     for entry in BASELINES.values()
