@@ -268,7 +268,7 @@ def export_weights(
 def write_config(
     check: Annotated[bool, typer.Option(help="only say whether the generated files are up to date")] = False,
 ) -> None:
-    """Generate config/config.yaml, workflow/schemas/ and docs/models.md from what declares them."""
+    """Generate config/config.yaml, workflow/schemas/ and pages of docs/ from what declares them."""
     from promptreg.manual import drift, write
 
     if not check:

@@ -16,6 +16,7 @@ class Entry:
 
     `supervision` is "training-free", "synthetic images" (pretrained on them alone), "unsupervised",
     "label-supervised" or "pretrained elsewhere".
+    `settings` says where the settings of a method are from.
     `checkpoint` names a row of `config/checkpoints.tsv` for a model that needs released weights, `shipped`
     the weights of this package that it uses (a file in `models/weights`).
     Of models: `prompts` is "points +/-", "points +" or "box from point", `point_trained` whether it has seen
@@ -32,6 +33,7 @@ class Entry:
     dims: tuple[int, ...] = (2, 3)
     licence: str = "Apache-2.0"
     citation: str = ""
+    settings: str = ""
     supervision: str = "training-free"
     checkpoint: str | None = None
     shipped: str | None = None

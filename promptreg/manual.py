@@ -1,4 +1,4 @@
-"""Generate configuration, schema and the page on models; tell when they have drifted."""
+"""Generate configuration, schema and the pages on models and methods; tell when they have drifted."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ import yaml
 from pydantic import BaseModel
 
 from promptreg.atomic import replacing
+from promptreg.baselines_page import baselines_page
 from promptreg.checkpoint_table import table
 from promptreg.config import Config
 from promptreg.models_page import models_page
+from promptreg.registry import BASELINES as METHODS
 from promptreg.registry import MODELS as REGISTERED
 
 CONFIG = "config/config.yaml"
 SCHEMA = "workflow/schemas/config.schema.json"
 MODELS = "docs/models.md"
+BASELINES = "docs/baselines.md"
 
 _HEADER = """\
 # yaml-language-server: $schema=../workflow/schemas/config.schema.json
@@ -31,8 +34,12 @@ def generated() -> dict[str, str]:
     """Return the text of every generated file by its path from the root of the project."""
     schema = json.dumps(Config.model_json_schema(), indent=2) + "\n"
     body = "\n".join(_section(Config(), 0))
-    page = models_page(REGISTERED, table())
-    return {CONFIG: f"{_HEADER}\n{body}\n", SCHEMA: schema, MODELS: page}
+    return {
+        CONFIG: f"{_HEADER}\n{body}\n",
+        SCHEMA: schema,
+        MODELS: models_page(REGISTERED, table()),
+        BASELINES: baselines_page(METHODS),
+    }
 
 
 def write(root: Path) -> None:

@@ -93,9 +93,9 @@ _WEIGHTS = ("weights", "file", "MB", "licence", "trained on", "from")
 def models_page(models: Mapping[str, Entry], weights: Mapping[str, Checkpoint]) -> str:
     """Return the page, Markdown, of the registered models and their released weights."""
     return PAGE.format(
-        models=_table(_TITLES, (_model_cells(one) for one in models.values())),
+        models=markdown_table(_TITLES, (_model_cells(one) for one in models.values())),
         notes="\n".join(note for one in models.values() if (note := _note(one))),
-        weights=_table(_WEIGHTS, (_weights_cells(one) for one in weights.values())),
+        weights=markdown_table(_WEIGHTS, (_weights_cells(one) for one in weights.values())),
     )
 
 
@@ -133,6 +133,7 @@ def _weights_cells(row: Checkpoint) -> tuple[str, ...]:
     )
 
 
-def _table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+def markdown_table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Return a pipe table of texts."""
     lines = [titles, ("---",) * len(titles), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines)

@@ -29,7 +29,7 @@ LAYERS = (
         "labelmaps",
         "splits",
     ),
-    ("geometry", "body", "settings", "models_page", "manual", "synth", "nets"),
+    ("geometry", "body", "settings", "models_page", "baselines_page", "manual", "synth", "nets"),
     ("niftiheader", "fileformats", "pointfiles", "imageio", "models", "datasets"),
     (
         *("prompts", "views", "prealign", "prototype", "alignment", "starts", "affine_prior"),
