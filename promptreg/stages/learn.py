@@ -43,14 +43,17 @@ def run(job: Said, inputs: list[str], output: str) -> None:
     """
     stores, config = Inputs(inputs), Learn.model_validate(job["learn"])
     signature = Signature("learning", job, stores.digests(), job["code"]).digest
-    run = _Training(stores, job, config, Path(output).parent, signature)
-    nets, about = {}, {}
+    training = _Training(stores, job, config, Path(output).parent, signature)
+    nets: dict[int, nn.Module] = {}
+    about: dict[int, Said] = {}
+    parts: dict[Part, list[str]] = job["parts"]
+    dims = {one: training.ndim(one) for listed in parts.values() for one in listed}
     for ndim in (2, 3):
-        parts: dict[Part, list[str]] = job["parts"]
-        names = {part: [one for one in listed if run.ndim(one) == ndim] for part, listed in parts.items()}
+        names = {part: [one for one in listed if dims[one] == ndim] for part, listed in parts.items()}
         if any(names.values()):
-            net, about[ndim] = run.trained(ndim, names)
-            nets |= {} if net is None else {ndim: net}
+            net, about[ndim] = training.trained(ndim, names)
+            if net is not None:
+                nets[ndim] = net
     write_networks(Path(output), nets, about, signature=signature, job=job, versions=versions())
     for left in Path(output).parent.glob("checkpoint_*.pt"):
         left.unlink()

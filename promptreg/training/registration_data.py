@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -45,11 +45,8 @@ class Example:
 
     def to(self, device: torch.device) -> Example:
         """Return the same example on a device."""
-        tensors = {
-            name: None if (one := getattr(self, name)) is None else one.to(device)
-            for name in ("moving", "fixed", "moving_labels", "fixed_labels")
-        }
-        return replace(self, **tensors)
+        maps = [one if one is None else one.to(device) for one in (self.moving_labels, self.fixed_labels)]
+        return Example(self.moving.to(device), self.fixed.to(device), maps[0], maps[1], self.name)
 
 
 def example(
@@ -69,7 +66,8 @@ def example(
         None if labels is None else label_map(torch.from_numpy(labels), grid, working, start)
         for labels, grid, start in sides
     ]
-    return Example(*both_images(pair, working), *maps, pair.name)
+    moving, fixed = both_images(pair, working)
+    return Example(moving, fixed, maps[0], maps[1], pair.name)
 
 
 def _shown(labels: Tensor) -> tuple[int, ...]:

@@ -15,11 +15,12 @@ from torch import Tensor, nn
 
 from promptreg.atomic import replacing
 from promptreg.config import Learn
+from promptreg.nets.registration.keymorph import KeyMorphNet
 from promptreg.nets.registration.recipes import Recipe
 from promptreg.seeds import derive_seed
 from promptreg.training.linelog import LineLog
 from promptreg.training.registration_data import Example
-from promptreg.training.registration_losses import mean_dice, roughness, unlikeness
+from promptreg.training.registration_losses import keypoint_loss, mean_dice, roughness, unlikeness
 
 COLUMNS = ("step", "loss", "unlikeness", "roughness", "gradient", "validation", "seen", "dice")
 KEPT = ("step", "best_value", "best_step", "best")
@@ -55,6 +56,11 @@ class Task:
     def smoothness(self) -> float:
         """Weight of the roughness."""
         return self.recipe.smoothness if self.config.smoothness is None else self.config.smoothness
+
+    @property
+    def taught(self) -> int:
+        """Number of steps in which keypoints are taught to move as the image does, before all others."""
+        return round(self.recipe.taught * self.config.steps)
 
 
 def train_network(net: nn.Module, task: Task, out: Path, *, name: str, signature: str) -> Run:
@@ -111,6 +117,8 @@ def _step(run: Run, task: Task) -> dict[str, float]:
 
 
 def _losses(run: Run, task: Task, one: Example, generator: torch.Generator) -> dict[str, Tensor]:
+    if run.step < task.taught and isinstance(run.net, KeyMorphNet):
+        return {"loss": keypoint_loss(run.net, one.fixed, generator)}
     with torch.autocast(task.device.type, torch.float16, enabled=run.scaler.is_enabled()):
         voxel = run.net(one.moving[None], one.fixed[None])[0]
     found = _terms(task, voxel.float(), one, generator)
@@ -158,9 +166,8 @@ def _measured(run: Run, task: Task, examples: Sequence[Example]) -> tuple[float,
 
 def _exhausted(run: Run, task: Task) -> bool:
     """Whether the last validations brought nothing."""
-    return bool(task.validation) and run.step - run.best_step >= (
-        task.config.patience * task.config.validate_every
-    )
+    since = run.step - max(run.best_step, task.taught)
+    return bool(task.validation) and since >= task.config.patience * task.config.validate_every
 
 
 def _save(run: Run, path: Path, signature: str) -> None:

@@ -6,10 +6,14 @@ import torch
 from torch import Tensor
 
 from promptreg.geometry import cell_indices, sample
+from promptreg.nets.registration.keymorph import KeyMorphNet, positions
 from promptreg.nets.registration.recipes import Recipe
 from promptreg.training.registration_data import Example
 
 NCC_CELLS = 9
+MOVED = 0.2
+"""Largest entry of the affine change, and shift in halves of the longest side, that keypoints must follow."""
+
 SCALES = (0, 1, 2, 4, 8, 16)
 """Standard deviations, in cells, at which two labels are compared."""
 
@@ -65,6 +69,22 @@ def roughness(kind: str, field: Tensor) -> Tensor:
         energy: Tensor = BendingEnergyLoss()(field[None])
         return energy
     return torch.stack([field.diff(dim=axis).square().mean() for axis in range(1, field.ndim)]).mean()
+
+
+def keypoint_loss(net: KeyMorphNet, image: Tensor, generator: torch.Generator) -> Tensor:
+    """Return how far the keypoints of an affinely moved image (1, *shape) are from the moved references.
+
+    Mean squared distance in halves of the longest side; the affine is drawn.
+    """
+    shape, ndim = image.shape[1:], image.ndim - 1
+    lot = (2 * torch.rand(ndim, ndim + 1, generator=generator) - 1).to(image.device)
+    slope = torch.eye(ndim, device=image.device) + MOVED * lot[:, :ndim]
+    shift = MOVED * lot[:, ndim]
+    middle = (torch.tensor(shape, device=image.device) - 1) / 2
+    pulled = positions(shape, image.device) @ slope.T + shift
+    moved = sample(image, pulled * max(shape) / 2 + middle)
+    wanted = (net.reference - shift) @ torch.linalg.inv(slope).T
+    return (net.keypoints(moved[None])[0] - wanted).square().sum(-1).mean()
 
 
 def mean_dice(field: Tensor, example: Example) -> float:

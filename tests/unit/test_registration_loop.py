@@ -87,6 +87,14 @@ def test_a_constant_shift_is_learned_and_raises_dice_on_pairs_not_seen(method, t
     assert log["dice"].max() > log["dice"][0] + 0.02
 
 
+def test_keypoints_are_taught_first_and_then_registered(tmp_path):
+    one = task("keymorph_affine", steps=8, validate_every=2)
+    assert one.taught == 2
+    trained(tmp_path, one, "keymorph_affine")
+    log = pd.read_csv(tmp_path / "log_2d.csv")
+    assert log["unlikeness"].isna().tolist() == [True, True, False, False, False]
+
+
 def test_training_leaves_the_global_generator(tmp_path):
     before = torch.random.get_rng_state()
     trained(tmp_path, task("transmorph", steps=1, validate_every=1), "transmorph")

@@ -4,10 +4,12 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
+from promptreg.nets.registration.keymorph import positions
 from promptreg.nets.registration.recipes import RECIPES
 from promptreg.training.registration_data import Example
 from promptreg.training.registration_losses import (
     correlation_loss,
+    keypoint_loss,
     label_loss,
     mean_dice,
     roughness,
@@ -82,6 +84,27 @@ def test_a_step_on_labels_draws_among_those_that_both_images_show():
     a, b = square(5, 5), square(5, 5)
     a[30:36, 30:36], b[30:36, 10:16], a[0:2, 0:2] = 2, 3, 4
     assert of(noise(40, 40), noise(40, 40), (a, b)).common_labels() == [1]
+
+
+def test_keypoints_that_move_with_the_image_cost_nothing_and_others_something():
+    class Follows(torch.nn.Module):
+        """Finds a blob at its centre of mass."""
+
+        reference = torch.zeros(1, 2)
+
+        def keypoints(self, image):
+            share = image.flatten(2) / image.sum()
+            return share @ positions(image.shape[2:]).flatten(0, -2)
+
+    class Stays(Follows):
+        def keypoints(self, image):
+            return self.reference[None]
+
+    rows, columns = torch.meshgrid(torch.arange(64.0), torch.arange(96.0), indexing="ij")
+    blob = (-((rows - 31.5) ** 2 + (columns - 47.5) ** 2) / 20).exp()[None]
+    losses = [keypoint_loss(net(), blob, torch.Generator().manual_seed(4)) for net in (Follows, Stays)]
+    assert losses[0] < 1e-5
+    assert losses[1] > 1e-3
 
 
 def test_dice_is_one_after_the_true_shift_and_undefined_without_labels():

@@ -20,12 +20,20 @@ STRIDES = (1, 2, 1, 2, 1, 2, 1, 2)
 RIDGE = 1e-4
 """Pull of the affine part towards the identity, which decides while keypoints still lie together."""
 
+REACH = 0.8
+"""Share of the grid, about its middle, in which the first keypoints lie."""
+
 STIFFNESS = 0.1
 """Regularization of the thin-plate spline; 0 would pass through every keypoint."""
 
 
 class KeyMorphNet(nn.Module):
-    """Convolutions, a centre of mass for each keypoint, then an affine map or a thin-plate spline."""
+    """Convolutions, a centre of mass for each keypoint, then an affine map or a thin-plate spline.
+
+    `reference` (64, ndim) are random positions at which training first teaches it to put the keypoints.
+    """
+
+    reference: Tensor
 
     def __init__(self, shape: Sequence[int], width: float, *, spline: bool) -> None:
         super().__init__()
@@ -36,6 +44,8 @@ class KeyMorphNet(nn.Module):
         )
         self.last = conv(widths[-1], KEYPOINTS, 1)
         self.spline = spline
+        inside = torch.tensor(shape) / max(shape)
+        self.register_buffer("reference", REACH * inside * (2 * torch.rand(KEYPOINTS, len(shape)) - 1))
 
     def forward(self, moving: Tensor, fixed: Tensor) -> Tensor:
         """Return the voxel-form field (B, ndim, *shape) of images (B, 1, *shape)."""

@@ -24,7 +24,7 @@ class LocalRegistrationNet(nn.Module):
             spatial_dims=len(shape),
             in_channels=2,
             num_channel_initial=scaled(CHANNELS, width),
-            extract_levels=LEVELS,
+            extract_levels=LEVELS,  # type: ignore[arg-type]
             out_kernel_initializer="zeros",
             out_channels=len(shape),
         )

@@ -6,7 +6,7 @@ taken before the first stage of attention, not after it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,8 @@ DEPTHS, HEADS = (2, 2, 4, 2), (4, 4, 8, 8)
 PATCH = 4
 DROP_PATH = 0.3
 LAST_CHANNELS = 16
+Convolution = Callable[..., nn.Module]
+
 COARSEST = 32
 """Cells of the image to one token of the last stage; windows have as many tokens, as published."""
 
@@ -31,7 +33,7 @@ class TransMorphNet(nn.Module):
         ndim = len(shape)
         embedded = 8 * max(1, round(EMBEDDED * width / 8))
         self.body = _body(shape, embedded)
-        conv = {2: nn.Conv2d, 3: nn.Conv3d}[ndim]
+        conv: Convolution = {2: nn.Conv2d, 3: nn.Conv3d}[ndim]
         widths = [8 * embedded, 4 * embedded, 2 * embedded, embedded, embedded // 2, LAST_CHANNELS]
         skips = [4 * embedded, 2 * embedded, embedded, embedded // 2, LAST_CHANNELS]
         self.halves = _Block(conv, 2, skips[3])
@@ -58,7 +60,7 @@ class TransMorphNet(nn.Module):
 class _Block(nn.Module):
     """Convolution, instance norm and leaky ReLU."""
 
-    def __init__(self, conv: type[nn.Conv2d] | type[nn.Conv3d], channels: int, out: int) -> None:
+    def __init__(self, conv: Convolution, channels: int, out: int) -> None:
         super().__init__()
         self.conv = conv(channels, out, 3, padding=1, bias=False)
 
@@ -85,7 +87,7 @@ def _body(shape: Sequence[int], embedded: int) -> nn.Module:
         patch_norm=True,
         spatial_dims=len(shape),
     )
-    body.layers4[0].downsample = None
+    setattr(body.get_submodule("layers4.0"), "downsample", None)  # noqa: B010
     return body
 
 

@@ -28,7 +28,7 @@ class VoxelMorphNet(nn.Module):
             channels=[scaled(n, width) for n in CHANNELS],
             final_conv_channels=[scaled(n, width) for n in LAST_CHANNELS],
         )
-        begin_still(unet.net[-1].final_conv_out.conv)
+        begin_still(unet.get_submodule("net.1.final_conv_out.conv"))
         self.net = VoxelMorph(unet, SQUARINGS, half_res=False, spatial_dims=len(shape))
 
     def forward(self, moving: Tensor, fixed: Tensor) -> Tensor:
@@ -42,8 +42,7 @@ def scaled(channels: int, width: float) -> int:
     return max(4, 4 * round(channels * width / 4))
 
 
-def begin_still(layer: nn.Conv2d | nn.Conv3d) -> None:
-    """Draw the weights of the layer that gives the field so small that the field is nearly zero."""
-    nn.init.normal_(layer.weight, std=FIRST_FLOW)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
+def begin_still(layer: nn.Module) -> None:
+    """Draw the weights of the convolution that gives the field so small that the field is nearly zero."""
+    for name, one in layer.named_parameters():
+        nn.init.normal_(one, std=FIRST_FLOW if name == "weight" else 0.0)
