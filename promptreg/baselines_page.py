@@ -27,20 +27,21 @@ are "not run", and the table says so).
 
 1. **The same start.** Every method starts from the same pre-alignment (`prealign`): tools get it in the
    header of the moving image, networks get the moving image resampled by it. No tool may centre the images
-   on its own. `identity` is the pre-alignment alone and stands in every table, as does an affine method.
+   on its own. `identity`, the pre-alignment alone, and `affine` are among the default methods: what cannot
+   beat them is no registration.
 2. **The same end.** Every method ends in one displacement field on the fixed image's own grid, in world
    units, pre-alignment included. Labels and landmarks are warped through that field by one piece of code,
    never by a tool's own resampler.
-3. **At its best.** Settings are published ones; where they come from is in the table. They are the same for
-   all data sets and were not tuned on the test pairs.
+3. **At its best.** Settings are published ones or a tool's own; where they are from is in the table. They
+   are the same for all data sets.
 4. **What a method was told.** The column "supervision" says whether it is training-free, was trained without
    labels, with labels, or elsewhere. Methods that are trained on a data set see only pairs of subjects who
    are not in the test. A † marks data that a method has seen in training elsewhere, where the manifest says
    what the data is.
 5. **No silent gap.** A failed pair is a failed row with its reason; it counts, and so do folds. A method
    that cannot run says why instead of leaving the table.
-6. **Time** is wall time of a whole registration on one core, unless the configuration gives more threads;
-   starting a tool and handing over files are part of it.
+6. **Time** is wall time of a whole registration with `baselines.threads` threads, of which starting a tool
+   and handing over files are part. Training is not; some methods use an accelerator where there is one.
 
 Numbers that others have published stand in a table of their own, `tables/published.md` and beneath the
 report's own tables, marked "as published, not comparable": other data, other splits. They are kept in
