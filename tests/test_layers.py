@@ -54,7 +54,7 @@ LAYERS = (
         *("report", "report_page", "figures"),
     ),
     ("stages", "training", "onepair", "naming", "shards", "layout", "plan", "rulegraph", "runguard"),
-    ("cli", "cli_weights"),
+    ("cli", "cli_weights", "cli_tools"),
 )
 SCIENCE = LAYERS[3]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
