@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pandas as pd
@@ -68,6 +69,14 @@ def test_the_page_loads_nothing_from_elsewhere():
     page = render(Report("T", "S", (TABLE,), (FIGURE,)))
     assert not re.findall(r"https?://|<script|<link|@import|url\(", page)
     assert all(source.startswith("data:") for source in re.findall(r'(?:src|data)="([^"]*)"', page))
+
+
+def test_a_table_of_numbers_that_are_not_of_this_run_is_marked_as_such():
+    page = render(Report("T", "S", (TABLE, replace(TABLE, title="Theirs", foreign=True))))
+    assert re.findall(r'<h3>(.*?)</h3>|<div class="(wide.*?)">', page) == [
+        *(("Table 1", ""), ("", "wide")),
+        *(("Theirs", ""), ("", "wide foreign")),
+    ]
 
 
 class Balance(HTMLParser):
