@@ -264,6 +264,10 @@ class Baselines(Section):
     features_model: str = Field(
         "blend", description="registered promptable model that convexadam_features and samreg use"
     )
+    samreg_pairs: int = Field(5, ge=1, description="most pairs of regions that samreg fits to")
+    samreg_points_per_side: int | None = Field(
+        None, ge=1, description="clicks of samreg along the longest side; 32 in 2D and 10 in 3D if absent"
+    )
     device: str = Field(
         "auto", description="of the methods that are not external tools: auto, cpu, cuda or cuda:N"
     )

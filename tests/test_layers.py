@@ -34,7 +34,7 @@ LAYERS = (
     (
         *("prompts", "views", "prealign", "prototype", "alignment", "starts", "affine_prior"),
         *("objective", "newton", "compass", "inverse", "reach", "auxiliary", "search"),
-        *("marginalize", "sanity", "consensus", "transfer", "correspond"),
+        *("automatic_masks", "marginalize", "sanity", "consensus", "transfer", "correspond"),
         *("fit_bases", "fit_levels", "fit_losses", "fit_start", "parametrizations", "ddf", "pipeline"),
     ),
     ("baselines",),

@@ -145,4 +145,11 @@ BASELINES = table(
         citation="after Song et al., MICCAI 2024 (DINO-Reg)",
         promptable=True,
     ),
+    Entry(
+        "samreg",
+        "promptreg.baselines.samreg:SamReg",
+        "SAMReg, automatic masks of both images matched by their features",
+        citation="Huang et al., arXiv 2405.10879, 2024",
+        promptable=True,
+    ),
 )

@@ -14,7 +14,11 @@ from promptreg.registry import BASELINES
 from promptreg.types import Ddf, Grid, Image, Pair
 
 SETTINGS = Baselines(
-    niftyreg_spacing=8, time_limit_s=120, convexadam_iterations=20, features_model="weightfree"
+    niftyreg_spacing=8,
+    time_limit_s=120,
+    convexadam_iterations=20,
+    features_model="weightfree",
+    samreg_points_per_side=6,
 )
 METHODS = [
     pytest.param(entry, ndim, id=f"{entry.name}-{ndim}D", marks=[pytest.mark.slow] * bool(entry.environment))
