@@ -152,4 +152,10 @@ BASELINES = table(
         citation="Huang et al., arXiv 2405.10879, 2024",
         promptable=True,
     ),
+    Entry(
+        "moments",
+        "promptreg.baselines.moments:Moments",
+        "affine map by centroids and second moments of the bodies",
+        citation="Alpert et al., J. Nucl. Med. 31(10), 1990",
+    ),
 )
