@@ -236,6 +236,22 @@ def train_method(
     typer.echo(f"wrote {learn_alone(plan, method, dataset or next(iter(plan.datasets)))}")
 
 
+@app.command("train-synthmorph")
+def train_synthmorph(
+    out: Annotated[Path, typer.Option(help="folder for weights, their record and the log; created")],
+    minutes: Annotated[float, typer.Option(help="budget of wall time")] = 20.0,
+    seed: Annotated[int, typer.Option(help="seed of every draw")] = 0,
+    threads: Annotated[int, typer.Option(help="CPU threads")] = 1,
+) -> None:
+    """Train the network of the method `synthmorph` on synthetic images; minutes on one core."""
+    import torch
+
+    from promptreg.training.synthmorph import train_synthmorph as run
+
+    torch.set_num_threads(threads)
+    typer.echo(json.dumps(run(out, minutes=minutes, seed=seed)))
+
+
 @app.command("train-scores")
 def train_scores(
     out: Annotated[Path, typer.Option(help="folder for weights, record and table; created")],

@@ -163,6 +163,8 @@ class Plan(Layout):
         training: dict[str, Any] = {}
         for file in self.learned(method, dataset):
             training = {"trained": file, "tested": self._tested(dataset, shard)}
+        if shipped := BASELINES[method].shipped:
+            training["weights"] = shipped_hash(shipped) or "absent"
         if checkpoint := BASELINES[method].checkpoint:
             training["weights"] = signature(checkpoint)
         return self._job(
