@@ -142,6 +142,7 @@ BASELINES = table(
         "convexadam_features",
         "promptreg.baselines.encoder_features:ConvexAdamFeatures",
         "ConvexAdam on the features of a promptable model's encoder, without prompts",
+        settings="published defaults of ConvexAdam; 24 components as published, their scale our own",
         citation="after Song et al., MICCAI 2024 (DINO-Reg)",
         promptable=True,
     ),
@@ -149,6 +150,7 @@ BASELINES = table(
         "samreg",
         "promptreg.baselines.samreg:SamReg",
         "SAMReg, automatic masks of both images matched by their features",
+        settings="published filters; fewer certain masks are accepted where none passes; the fit is PromptReg's",
         citation="Huang et al., arXiv 2405.10879, 2024",
         promptable=True,
     ),
@@ -156,6 +158,7 @@ BASELINES = table(
         "moments",
         "promptreg.baselines.moments:Moments",
         "affine map by centroids and second moments of the bodies",
+        settings="our own",
         citation="Alpert et al., J. Nucl. Med. 31(10), 1990",
     ),
 )
