@@ -150,7 +150,7 @@ BASELINES = table(
         "samreg",
         "promptreg.baselines.samreg:SamReg",
         "SAMReg, automatic masks of both images matched by their features",
-        settings="published filters; fewer certain masks are accepted where none passes; the fit is PromptReg's",
+        settings="published filters, relaxed where too few masks pass; PromptReg's fit",
         citation="Huang et al., arXiv 2405.10879, 2024",
         promptable=True,
     ),

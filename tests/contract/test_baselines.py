@@ -18,7 +18,7 @@ SETTINGS = Baselines(
     time_limit_s=120,
     convexadam_iterations=20,
     features_model="weightfree",
-    samreg_points_per_side=6,
+    samreg_points_per_side=3,
 )
 METHODS = [
     pytest.param(entry, ndim, id=f"{entry.name}-{ndim}D", marks=[pytest.mark.slow] * bool(entry.environment))
