@@ -117,8 +117,9 @@ class Search(Section):
     prompts: Prompts = Prompts()
     method: Literal["prompts", "video"] = Field(
         "prompts",
-        description="how R^y is found: by searching prompts, or by the rival that takes both images for frames "
-        "of a video (needs a model that follows regions: medsam2; of this section it heeds prompts alone)",
+        description="how R^y is found: by searching prompts, or by the rival that takes both images for "
+        "frames of a video (needs a model that follows regions: medsam2; of this section it heeds "
+        "prompts alone)",
     )
     start: Literal["same", "similarity", "local", "gated"] = Field(
         "gated",

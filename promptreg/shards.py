@@ -93,7 +93,7 @@ class DatasetPlan:
         return part_of(subject, seed=seed, **shares)
 
     def training_images(self, train: Train, seed: int) -> list[tuple[str, str, Part]]:
-        """Image, labels and part of all that a model may be trained on, by the reader's ids; never the test."""
+        """Image, labels and part of all that may be trained on, by the reader's ids; never the test."""
         labels: dict[str, str] = {}
         for pair in self.pairs:
             for image, role in ((pair.moving, "moving_labels"), (pair.fixed, "fixed_labels")):

@@ -191,8 +191,8 @@ MODELS = table(
         supervision="pretrained elsewhere",
         checkpoint="medsam2",
         trained_on="medical volumes and videos of many modalities",
-        caveats="tuned with boxes first, clicks as corrections; no derivatives in volumes; the full list of its "
-        "training data stands elsewhere and may hold the images at hand",
+        caveats="tuned with boxes first, clicks as corrections; no derivatives in volumes; the full list of "
+        "its training data stands elsewhere and may hold the images at hand",
         parameters_m=39.0,
         seen=("DeepLesion", "LLD-MMRI", "RVENet"),
     ),

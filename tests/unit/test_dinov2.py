@@ -140,7 +140,7 @@ def test_a_volume_is_encoded_slice_by_slice(dino):
 
 def test_absent_weights_are_an_error_that_names_the_command(monkeypatch, tmp_path):
     monkeypatch.setenv("PROMPTREG_CACHE", str(tmp_path))
-    with pytest.raises(RuntimeError, match="promptreg fetch dinov2_small"):
+    with pytest.raises(RuntimeError, match="promptreg weights fetch dinov2_small"):
         DinoSmall()
 
 

@@ -27,7 +27,8 @@ def test_the_clicked_half_is_alike_inside_and_unlike_around(ndim):
     assert half[3] > 0.99
     assert both[3] < 0.2
     assert part[1] > 0.99
-    assert half[6:8].tolist() == pytest.approx([1, 1])
+    # Cosines of long single-precision vectors: exact to about ten of their last bits.
+    assert half[6:8].tolist() == pytest.approx([1, 1], abs=1e-5)
     assert half[8:10].tolist() == pytest.approx([0, 0])
 
 

@@ -106,7 +106,9 @@ def every_stage(plan):
     marginalize.run(json.loads(plan.marginalize_job("tiny")), [rois], found)
     fit.run(json.loads(plan.fit_job("tiny")), [found, listed, *pictures], f"{root}/ddf/tiny/d/000.zarr")
     baseline.run(
-        json.loads(plan.baseline_job("identity", "d", "000")), [listed, *pictures], f"{root}/ddf/identity/d/000.zarr"
+        json.loads(plan.baseline_job("identity", "d", "000")),
+        [listed, *pictures],
+        f"{root}/ddf/identity/d/000.zarr",
     )
 
 
