@@ -34,7 +34,7 @@ LEAST_PAIRS = 4
 Said = dict[str, Any]
 
 
-def run(job: Said, inputs: list[str], output: str) -> None:
+def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
     """Write the networks of one method for one data set; logs and curves lie beside them.
 
     `inputs` are stores of pairs and images, `job["parts"]` names the pairs to train on and to decide by when
