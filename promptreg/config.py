@@ -358,6 +358,8 @@ class Config(Section):
             "promptreg": Overrides(),
             "promptreg_image": Overrides(fit={"image_term": "ncc"}),
             "promptreg_weightfree": Overrides(embed={"model": "weightfree"}),
+            "promptreg_pocket": Overrides(embed={"model": "pocket"}),
+            "promptreg_pocket_image": Overrides(embed={"model": "pocket"}, fit={"image_term": "ncc"}),
             "promptreg_weightfree_image": Overrides(embed={"model": "weightfree"}, fit={"image_term": "ncc"}),
             "video_transfer": Overrides(embed={"model": "medsam2"}, search={"method": "video"}),
             "promptreg_sam_vit_b": Overrides(embed={"model": "sam_vit_b"}, search={"affine_prior": False}),
