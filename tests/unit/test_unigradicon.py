@@ -52,6 +52,17 @@ def oblique_pair(*, start=None, offset=0.0):
 
 
 @pytest.fixture
+def python(monkeypatch):
+    """The installed environment's Python, kept when the cache is another one; asked for before `released`."""
+    try:
+        found = interpreter("unigradicon")
+    except BaselineUnavailable as error:
+        pytest.skip(str(error))
+    monkeypatch.setenv("PROMPTREG_PYTHON_UNIGRADICON", str(found))
+    return found
+
+
+@pytest.fixture
 def released(tmp_path, monkeypatch):
     """A cache that holds a file of weights, and the path at which it is to lie."""
     cache = publish(tmp_path, monkeypatch, unpublished(name="unigradicon", file="uni.pt"))
@@ -132,11 +143,7 @@ def test_an_image_with_air_is_ct():
 
 
 @pytest.mark.slow
-def test_a_network_of_a_known_shift_gives_that_shift_in_the_world(released, tmp_path, monkeypatch):
-    try:
-        python = interpreter("unigradicon")
-    except BaselineUnavailable as error:
-        pytest.skip(str(error))
+def test_a_network_of_a_known_shift_gives_that_shift_in_the_world(python, released, tmp_path, monkeypatch):
     subprocess.run([python, "-c", WRITE_WEIGHTS, released], check=True, capture_output=True)
     run = unigradicon.run
     monkeypatch.setattr(
