@@ -6,6 +6,8 @@ centroid TRE of 5 mm is impossible for a structure of 25 mm radius, whoever prin
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -84,4 +86,18 @@ def rank_warnings(summary: pd.DataFrame) -> pd.DataFrame:
             dice = means["dice"].iloc[best]
             text = f"best Dice ({dice:.1f} %) but centroid TRE rank {rank} of {len(means)}"
             rows.append((dataset, group, means.index[best], "", text))
+    return pd.DataFrame(rows, columns=[*CASE, "warning"])
+
+
+def unit_warnings(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
+    """Report each group whose pairs have a metric in several units, so that their mean has none.
+
+    Returns the columns dataset, group, entry (all), label, warning.
+    """
+    chosen = frame[frame["metric"].isin(list(metrics)) & frame["value"].notna()]
+    rows = []
+    for (dataset, group, metric), part in chosen.groupby(["dataset", "group", "metric"], sort=False):
+        if len(units := sorted(set(part["unit"]))) > 1:
+            text = f"{metric} is in {' and '.join(units)} within one group: its mean mixes them"
+            rows.append((dataset, group, "all methods", "", text))
     return pd.DataFrame(rows, columns=[*CASE, "warning"])

@@ -35,6 +35,11 @@ def seen_in_training(config: Config, sources: Mapping[Group, Iterable[str]]) -> 
     ]
 
 
+def licences_of(config: Config) -> dict[str, str]:
+    """Say under which licence every method of a configuration, or the model it runs, may be used."""
+    return {name: _licence(_entry(config, name)) for name in config.methods}
+
+
 def has_seen(entry: Entry, source: str) -> bool:
     """Say whether a source is among those that a plug-in was trained on; "flare 22" is "FLARE22"."""
     return _plain(source) in {_plain(name) for name in entry.seen} - {""}
@@ -54,6 +59,11 @@ def _entry(config: Config, method: str) -> Entry:
         promptable = BASELINES[method].promptable
         return MODELS[config.baselines.features_model] if promptable else BASELINES[method]
     return MODELS[variant(config, method).embed.model]
+
+
+def _licence(entry: Entry) -> str:
+    weights = f"; weights {entry.checkpoint}: config/checkpoints.tsv" if entry.checkpoint else ""
+    return f"{entry.name}: {entry.licence}{weights}"
 
 
 def _plain(source: str) -> str:

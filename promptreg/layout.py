@@ -118,7 +118,12 @@ class Layout:
 
     def figure_input(self, figure: str) -> str:
         """What a figure over all pairs is drawn from."""
-        sources = {"distributions": "metrics.parquet", "time": "timings.parquet"}
+        sources = {
+            "distributions": "metrics.parquet",
+            "time": "timings.parquet",
+            "ranks": "tables/ranking.csv",
+            "stability": "tables/rank_stability.csv",
+        }
         return f"{self.root}/{sources.get(figure, f'figures/{figure}.dot')}"
 
     def image_stores(self, dataset: str, pairs: Iterable[PairSpec]) -> list[str]:
@@ -182,6 +187,15 @@ class Layout:
                     found.setdefault((dataset, pair.group), []).append(pair.source)
         return {key: sorted(set(names)) for key, names in found.items()}
 
+    @cached_property
+    def pair_stores(self) -> list[str]:
+        """The pairs stores of all data sets."""
+        return [
+            f"{self.root}/pairs/{dataset}/{shard}.zarr"
+            for dataset, plan in self.datasets.items()
+            for shard in plan.shards()
+        ]
+
     def gallery_files(self, pattern: str) -> list[str]:
         """Expand `pattern` over every drawn pair."""
         return [
@@ -189,6 +203,17 @@ class Layout:
             for dataset, pairs in self.gallery.items()
             for pair in pairs
         ]
+
+    def extremes_inputs(self, dataset: str) -> list[str]:
+        """All stores of a data set that pictures are drawn from, for whichever pairs are chosen."""
+        plan, root = self.datasets[dataset], self.root
+        pairs = [f"{root}/pairs/{dataset}/{shard}.zarr" for shard in plan.shards()]
+        fields = [
+            f"{root}/ddf/{method}/{dataset}/{shard}.zarr"
+            for method in self.runnable
+            for shard in plan.shards()
+        ]
+        return [*pairs, *self.image_stores(dataset, plan.pairs), *fields]
 
     def gallery_inputs(self, dataset: str, pair: str) -> list[str]:
         """All stores that the pictures of a pair are drawn from."""

@@ -188,6 +188,10 @@ class Plan(Layout):
             evaluate=self.config.evaluate.model_dump(),
         )
 
+    def listing_job(self) -> str:
+        """List all pairs."""
+        return self._job("listing")
+
     def summary_job(self, stage: str, **more: str) -> str:
         """Tables, a figure or the report over everything; only figures and report depend on the style."""
         settings = self.config.model_dump(mode="json", exclude={"results_dir", "accept_licences"})
@@ -206,6 +210,12 @@ class Plan(Layout):
             fields=self.fields(dataset, pair),
             shown=self.shown[0] if self.shown else None,
             figures=self.config.figures.model_dump(),
+        )
+
+    def extremes_job(self, dataset: str) -> str:
+        """Draw the worst, median and best pair of every method."""
+        return self._job(
+            "extremes", dataset=dataset, methods=self.runnable, figures=self.config.figures.model_dump()
         )
 
     def _job(self, stage: str, *modules: str, **parameters: Any) -> str:

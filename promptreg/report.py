@@ -20,27 +20,29 @@ from promptreg.report_page import PAGE
 from promptreg.table_formats import to_html
 from promptreg.tables import Table
 
-MEDIA_TYPES = {"png": "image/png", "svg": "image/svg+xml", "pdf": "application/pdf"}
+MEDIA_TYPES = {"png": "image/png", "jpg": "image/jpeg", "svg": "image/svg+xml", "pdf": "application/pdf"}
 
 
 @dataclass(frozen=True)
 class ReportTable:
-    """A table and the sentence above it; `foreign` where its numbers are not of this run."""
+    """A table and the sentence above it; `foreign` where its numbers are not ours, `folded` if long."""
 
     title: str
     caption: str
     table: Table
     foreign: bool = False
+    folded: bool = False
 
 
 @dataclass(frozen=True)
 class ReportFigure:
-    """An encoded figure (`fmt` png, svg or pdf) and the sentence beneath it."""
+    """An encoded figure (`fmt` png, jpg, svg or pdf) and the sentence beneath it; folded away if asked."""
 
     title: str
     caption: str
     content: bytes
     fmt: str = "png"
+    folded: bool = False
 
     @property
     def uri(self) -> str:
@@ -55,9 +57,10 @@ class ReportFigure:
 class Report:
     """What the page shows, in its order.
 
-    `problems` and `warnings` are frames (see `problems` and `promptreg.consistency`); `settings` is the
-    configuration as text; `versions`, `hardware` and `run` are names with values. Only `run` may differ
-    between two runs on the same input (dates, host, duration).
+    `problems` and `warnings` are frames (see `problems` and `promptreg.consistency`); `contamination` are
+    sentences on what methods have seen in training; `settings` is the configuration as text; `licences`,
+    `seeds`, `versions`, `hardware` and `run` are names with values. Only `run` may differ between two runs on
+    the same input (dates, host, duration).
     """
 
     title: str
@@ -67,6 +70,9 @@ class Report:
     problems: pd.DataFrame = field(default_factory=pd.DataFrame)
     warnings: pd.DataFrame = field(default_factory=pd.DataFrame)
     settings: str = ""
+    contamination: tuple[str, ...] = ()
+    licences: Mapping[str, str] = field(default_factory=dict)
+    seeds: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     hardware: Mapping[str, str] = field(default_factory=dict)
     run: Mapping[str, str] = field(default_factory=dict)
@@ -93,7 +99,12 @@ def render(report: Report) -> str:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     tables = [(one, Markup(to_html(one.table))) for one in report.tables]
-    facts = [("Versions", report.versions), ("Hardware", report.hardware)]
+    facts = [
+        ("Licences of methods and models", report.licences),
+        ("Seeds", report.seeds),
+        ("Versions", report.versions),
+        ("Hardware of the machine that wrote this page", report.hardware),
+    ]
     return environment.from_string(PAGE).render(
         report=report,
         tables=tables,

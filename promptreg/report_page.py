@@ -41,16 +41,22 @@ pre { background: #f6f6f6; padding: .9rem; overflow-x: auto; font-size: .8rem; l
 <body>
 <h1>{{ report.title }}</h1>
 <p>{{ report.summary }}</p>
-<nav><a href="#tables">Tables</a><a href="#problems">Failures and warnings</a><a href="#figures">Figures</a>\
+<nav><a href="#tables">Tables</a><a href="#problems">Failures and warnings</a>\
+<a href="#contamination">Seen in training</a>\
+<a href="#figures">Figures</a>\
 <a href="#settings">Settings and versions</a></nav>
 
 <h2 id="tables">Tables</h2>
 {% for one, html in tables %}
 <h3>{{ one.title }}</h3>
 <p class="note">{{ one.caption }}</p>
+{% if one.folded %}<details><summary>show</summary>{% endif %}
+
 <div class="wide{{ " foreign" if one.foreign }}">
 {{ html }}
 </div>
+{% if one.folded %}</details>{% endif %}
+
 {% else %}
 <p>No table was made.</p>
 {% endfor %}
@@ -79,10 +85,20 @@ pre { background: #f6f6f6; padding: .9rem; overflow-x: auto; font-size: .8rem; l
 <p>Every pair was registered by every method, and every structure was measured.</p>
 {% endif %}
 
+<h2 id="contamination">Seen in training</h2>
+{% for one in report.contamination %}
+<p class="warning">{{ one }}; marked † in the table.</p>
+{% else %}
+<p>No method is known to have been trained on these data; data without a stated source cannot be checked.</p>
+{% endfor %}
+
 <h2 id="figures">Figures</h2>
 {% for figure in report.figures %}
+{% if figure.folded %}<details><summary>{{ figure.title }}</summary>{% endif %}
+
 <figure>
-<h3>{{ figure.title }}</h3>
+{% if not figure.folded %}<h3>{{ figure.title }}</h3>{% endif %}
+
 {% if figure.fmt == "pdf" %}
 <object data="{{ figure.uri }}" type="application/pdf" width="100%" height="500"></object>
 {% else %}
@@ -90,6 +106,8 @@ pre { background: #f6f6f6; padding: .9rem; overflow-x: auto; font-size: .8rem; l
 {% endif %}
 <figcaption>{{ figure.caption }}</figcaption>
 </figure>
+{% if figure.folded %}</details>{% endif %}
+
 {% else %}
 <p>No figure was made.</p>
 {% endfor %}

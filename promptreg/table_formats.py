@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from itertools import groupby
 
+import pandas as pd
 from tabulate import tabulate
 
 from promptreg.tables import Cell, Table
@@ -24,13 +25,20 @@ _LATEX = {
     ">": "$>$",
     "±": r"$\pm$",
     "–": "--",
+    "−": "$-$",
+    "∞": r"$\infty$",
     "†": r"\dag{}",
 }
 
 
 def to_csv(table: Table) -> str:
     """Return the machine-readable values, six significant digits, an empty cell where undefined."""
-    return table.data.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    return csv_text(table.data)
+
+
+def csv_text(frame: pd.DataFrame) -> str:
+    """Return a frame with six significant digits; undefined values are empty, infinite ones `inf`."""
+    return frame.to_csv(index=False, float_format="%.6g", lineterminator="\n")
 
 
 def to_markdown(table: Table) -> str:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from promptreg.stats import ENTRY, GROUP, MIN_PAIRS, SD_KIND, case_values, compare_to_best, counts, summarize
+from promptreg.comparison import MIN_PAIRS, compare_to_best, outcomes
+from promptreg.stats import ENTRY, GROUP, SD_KIND, Subjects, case_values, counts, summarize
 
 METRIC_TITLES = {
     "dice": "Dice",
@@ -64,6 +65,7 @@ def table1(
     supervision: Mapping[str, str] | None = None,
     seen: Collection[tuple[str, str, str]] = (),
     prealign: str = "",
+    subjects: Subjects | None = None,
     seed: int = 0,
 ) -> Table:
     """Compare all methods on all groups: mean and SD of each metric, counts, test against the best.
@@ -71,11 +73,19 @@ def table1(
     `methods` are baselines and variants in table order; `groups` are (dataset, group) in column order, as
     they appear if absent; a metric without any value in a group has no column there. `supervision` says
     what each method was trained or told with, and `seen` lists (method, dataset, group) where it has seen the
-    data in training; see `promptreg.disclosure`.
+    data in training; see `promptreg.disclosure`. `subjects` says who was imaged, for the intervals in `data`.
     """
     lead = {"supervision": supervision or {}}
     return _comparison(
-        frame, methods, lead, groups=groups, metrics=metrics, seen=seen, prealign=prealign, seed=seed
+        frame,
+        methods,
+        lead,
+        groups=groups,
+        metrics=metrics,
+        prealign=prealign,
+        seen=seen,
+        subjects=subjects,
+        seed=seed,
     )
 
 
@@ -128,10 +138,11 @@ def _comparison(
     prealign: str,
     seed: int,
     seen: Collection[tuple[str, str, str]] = (),
+    subjects: Subjects | None = None,
 ) -> Table:
     """Build the table whose rows are `names`, led by the columns `lead` (title to text by name)."""
-    chosen = list(groups) if groups is not None else _groups(frame)
-    data = _comparison_data(frame, names, chosen, metrics=metrics, seed=seed)
+    chosen = list(groups) if groups is not None else groups_in(frame)
+    data = _comparison_data(frame, names, chosen, metrics=metrics, subjects=subjects, seed=seed)
     data["seen_in_training"] = [
         key in seen for key in zip(*(data[name] for name in ("entry", *GROUP)), strict=True)
     ]
@@ -139,10 +150,10 @@ def _comparison(
         data.insert(position, factor, [texts.get(name, "") for name in data["entry"]])
     header = [("", "method"), *(("", factor) for factor in lead)]
     rows = {name: [Cell(name), *(Cell(texts.get(name, "")) for texts in lead.values())] for name in names}
-    for title, (dataset, group) in zip(_titles(chosen), chosen, strict=True):
+    for title, (dataset, group) in zip(group_titles(chosen), chosen, strict=True):
         part = data[(data["dataset"] == dataset) & (data["group"] == group)]
         shown = [m for m in metrics if part.loc[part["metric"] == m, "n"].any()] or list(metrics[:1])
-        header += [(title, _metric_title(part, metric)) for metric in shown] + [(title, "pairs")]
+        header += [(title, metric_title(part, metric)) for metric in shown] + [(title, "pairs")]
         for name in names:
             rows[name] += _cells(part[part["entry"] == name], shown)
     return Table(data, tuple(header), tuple(map(tuple, rows.values())), _footnote(data, prealign))
@@ -154,16 +165,19 @@ def _comparison_data(
     groups: Sequence[tuple[str, str]],
     *,
     metrics: Sequence[str],
+    subjects: Subjects | None,
     seed: int,
 ) -> pd.DataFrame:
     """All statistics, one row an entry, dataset, group and metric, in the order given."""
-    cases = case_values(frame, metrics)
-    cases = cases[cases["entry"].isin(list(names))]
+    found = outcomes(frame, metrics)
+    found = found[found["entry"].isin(list(names))]
+    cases = found[found["status"].isin(["ok", "empty", "absent"])]
     keys = [*ENTRY, "metric"]
     rows = [(*group, name, metric) for name in names for group in groups for metric in metrics]
     data = pd.DataFrame(rows, columns=keys)
-    data = data.merge(summarize(cases, seed=seed), on=keys, how="left")
-    data = data.merge(compare_to_best(cases), on=keys, how="left").merge(counts(frame), on=ENTRY, how="left")
+    data = data.merge(summarize(cases, subjects=subjects, seed=seed), on=keys, how="left")
+    data = data.merge(compare_to_best(found, subjects=subjects, seed=seed), on=keys, how="left")
+    data = data.merge(counts(frame), on=ENTRY, how="left")
     for column in [name for name in data if str(name).startswith("n_") or name == "n"]:
         data[column] = data[column].fillna(0).astype(int)
     data["best"] = data["best"].eq(True)
@@ -196,7 +210,7 @@ def _shortened(reasons: str) -> str:
 def _value(row: pd.Series) -> Cell:
     if row["n"] == 0:
         return Cell(DASH)
-    mark = MARK if row["p_holm"] < SIGNIFICANT else ""
+    mark = MARK if row["p_holm"] < SIGNIFICANT and row["effect"] > 0 else ""
     mark += SEEN if row["seen_in_training"] else ""
     return Cell(f"{row['mean']:.2f} ± {row['sd']:.2f}{mark}", bool(row["best"]))
 
@@ -206,8 +220,8 @@ def _footnote(data: pd.DataFrame, prealign: str) -> str:
     total = {name: int(per_entry[name].sum()) for name in ("n_failed", "n_not_run", "n_empty", "n_absent")}
     pieces = [
         f"Mean ± {SD_KIND} (structures are averaged to one value a pair first); best in bold.",
-        f"{MARK} p < {SIGNIFICANT} against the best: paired Wilcoxon signed-rank, Holm-corrected within "
-        f"group and metric, from {MIN_PAIRS} common pairs on.",
+        f"{MARK} Worse than the best, p < {SIGNIFICANT}: paired Wilcoxon signed-rank, Holm-corrected within "
+        f"group and metric, from {MIN_PAIRS} common pairs on; a failed pair counts as the worst.",
         f"{SEEN} The method has seen this data set in training." if data["seen_in_training"].any() else "",
         "Pairs: registered/all.",
         f"Pre-alignment of every method: {prealign}." if prealign else "",
@@ -218,12 +232,13 @@ def _footnote(data: pd.DataFrame, prealign: str) -> str:
     return " ".join(piece for piece in pieces if piece)
 
 
-def _groups(frame: pd.DataFrame) -> list[tuple[str, str]]:
+def groups_in(frame: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return the (dataset, group) of a frame, as they appear."""
     return list(frame[["dataset", "group"]].drop_duplicates().itertuples(index=False, name=None))
 
 
-def _titles(groups: Sequence[tuple[str, str]]) -> list[str]:
-    """A group's own name where only one data set has it, else both names."""
+def group_titles(groups: Sequence[tuple[str, str]]) -> list[str]:
+    """Return a group's own name where only one data set has it, else both names."""
     names = [group or dataset for dataset, group in groups]
     return [
         name if names.count(name) == 1 else f"{dataset}: {name}"
@@ -231,7 +246,8 @@ def _titles(groups: Sequence[tuple[str, str]]) -> list[str]:
     ]
 
 
-def _metric_title(part: pd.DataFrame, metric: str) -> str:
+def metric_title(part: pd.DataFrame, metric: str) -> str:
+    """Return what a metric is called, with the unit that `part` (columns metric, unit) states for it."""
     unit = next((unit for unit in part.loc[part["metric"] == metric, "unit"] if unit), "")
     title = METRIC_TITLES.get(metric, metric)
     return f"{title} ({unit})" if unit else title

@@ -32,7 +32,7 @@ wildcard_constraints:
     pair=r"[A-Za-z0-9._-]+",
     shard=r"\d+",
     method=r"[^/]+",
-    figure="distributions|time|rulegraph",
+    figure="distributions|ranks|stability|time|rulegraph",
     baseline="|".join(BASELINES),
     model=r"[A-Za-z0-9_]+",
     variant="|".join(plan.variants) or "none",

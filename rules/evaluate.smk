@@ -43,3 +43,26 @@ rule gather:
         "Joining the measures of all methods"
     shell:
         "promptreg gather --metrics {output.metrics:q} --timings {output.timings:q} {input:q} 2> {log:q}"
+
+
+rule listing:
+    input:
+        plan.pair_stores,
+    output:
+        f"{plan.root}/pairs.csv",
+    log:
+        f"{plan.root}/logs/listing.log",
+    benchmark:
+        f"{plan.root}/benchmarks/listing.tsv"
+    conda:
+        "../envs/promptreg.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        job=plan.listing_job(),
+    message:
+        "Listing all pairs"
+    shell:
+        "promptreg stage listing --job {params.job:q} --output {output:q} {input:q} 2> {log:q}"

@@ -1,6 +1,8 @@
 rule tables:
     input:
         f"{plan.root}/metrics.parquet",
+        f"{plan.root}/timings.parquet",
+        f"{plan.root}/pairs.csv",
         plan.published,
     output:
         csv=report(
@@ -10,6 +12,25 @@ rule tables:
         ),
         md=f"{plan.root}/tables/table1.md",
         tex=f"{plan.root}/tables/table1.tex",
+        statistics_csv=report(
+            f"{plan.root}/tables/statistics.csv",
+            caption="../workflow/report/statistics.rst",
+            category="Tables",
+        ),
+        statistics_md=f"{plan.root}/tables/statistics.md",
+        statistics_tex=f"{plan.root}/tables/statistics.tex",
+        ranking_csv=report(
+            f"{plan.root}/tables/ranking.csv",
+            caption="../workflow/report/ranking.rst",
+            category="Tables",
+        ),
+        ranking_md=f"{plan.root}/tables/ranking.md",
+        ranking_tex=f"{plan.root}/tables/ranking.tex",
+        stability=f"{plan.root}/tables/rank_stability.csv",
+        time_csv=f"{plan.root}/tables/time.csv",
+        time_md=f"{plan.root}/tables/time.md",
+        time_tex=f"{plan.root}/tables/time.tex",
+        per_pair=f"{plan.root}/tables/per_pair.csv",
         published_csv=report(
             f"{plan.root}/tables/published.csv",
             caption="../workflow/report/published.rst",
@@ -30,7 +51,7 @@ rule tables:
     params:
         job=plan.summary_job("tables"),
     message:
-        "Writing table 1, and apart from it what others have published"
+        "Writing all tables, and apart from them what others have published"
     shell:
         "promptreg stage tables --job {params.job:q} --output {output.csv:q} {input:q} 2> {log:q}"
 
@@ -115,14 +136,48 @@ rule gallery:
         "promptreg stage gallery --job {params.job:q} --output {output:q} {input:q} 2> {log:q}"
 
 
+rule extremes:
+    input:
+        f"{plan.root}/metrics.parquet",
+        lambda w: plan.extremes_inputs(w.dataset),
+    output:
+        report(
+            directory(f"{plan.root}/extremes/{{dataset}}"),
+            patterns=[f"{{picture}}.{FORMAT}"],
+            caption="../workflow/report/extremes.rst",
+            category="Worst, median and best",
+            subcategory="{dataset}",
+        ),
+    log:
+        f"{plan.root}/logs/extremes/{{dataset}}.log",
+    benchmark:
+        f"{plan.root}/benchmarks/extremes/{{dataset}}.tsv"
+    conda:
+        "../envs/promptreg.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        job=lambda w: plan.extremes_job(w.dataset),
+    message:
+        "Drawing the worst, median and best pairs ({wildcards.dataset})"
+    shell:
+        "promptreg stage extremes --job {params.job:q} --output {output:q} {input:q} 2> {log:q}"
+
+
 rule report:
     input:
         f"{plan.root}/metrics.parquet",
         f"{plan.root}/timings.parquet",
+        f"{plan.root}/pairs.csv",
         plan.published,
         f"{plan.root}/figures/distributions.{FORMAT}",
+        f"{plan.root}/figures/ranks.{FORMAT}",
+        f"{plan.root}/figures/stability.{FORMAT}",
         f"{plan.root}/figures/time.{FORMAT}",
         plan.gallery_files("{root}/figures/{dataset}/{pair}"),
+        expand(f"{plan.root}/extremes/{{dataset}}", dataset=plan.datasets),
         f"{plan.root}/figures/rulegraph.{FORMAT}",
     output:
         report(

@@ -47,8 +47,8 @@ def methods_side_by_side(
     contours are solid for the fixed image, dashed for the warped labels. `notes` are added to the titles.
     """
     values = [int(v) for v in np.unique(fixed_labels)[:8] if v > 0] if fixed_labels is not None else []
-    plane = _plane(pair.fixed.grid, fixed_labels, values)
-    contours = _Labels(plane, pair, values, moving=moving_labels, fixed=fixed_labels, palette=palette)
+    plane = label_plane(pair.fixed.grid, fixed_labels, values)
+    contours = LabelContours(plane, pair, values, moving=moving_labels, fixed=fixed_labels, palette=palette)
     n_panels = 1 + len(fields)
     n_columns = min(N_COLUMNS, n_panels)
     n_rows = -(-n_panels // n_columns)
@@ -77,7 +77,7 @@ def methods_side_by_side(
     return figure
 
 
-def _draw_method(ax: Axes, pair: Pair, field: Ddf | str, *, plane: Section, contours: _Labels) -> None:
+def _draw_method(ax: Axes, pair: Pair, field: Ddf | str, *, plane: Section, contours: LabelContours) -> None:
     if isinstance(field, str):
         show(ax, np.full([plane.grid.shape[a] for a in plane.in_plane], 0.94), plane)
         ax.text(
@@ -97,7 +97,7 @@ def _draw_method(ax: Axes, pair: Pair, field: Ddf | str, *, plane: Section, cont
     contours.draw_warped(ax, field)
 
 
-class _Labels:
+class LabelContours:
     """Label contours on one section, in one colour a structure."""
 
     def __init__(
@@ -118,17 +118,20 @@ class _Labels:
         self.moving = None if moving is None or not values else one_hot(moving, values).float()
 
     def draw_fixed(self, ax: Axes) -> None:
+        """Draw the fixed labels, solid."""
         for mask, hue in zip(self.fixed, self.hues, strict=True):
             outline(ax, mask, colors=[hue], linewidths=1.3)
 
     def draw_warped(self, ax: Axes, ddf: Ddf) -> None:
+        """Draw the moving labels as a field moves them, dashed."""
         if self.moving is not None:
             warped = self.plane.flatten(warp(self.moving, self.moving_grid, self.plane.field(ddf)))
             for mask, hue in zip(warped, self.hues, strict=True):
                 outline(ax, mask, colors=[hue], linewidths=1.3, linestyles="--")
 
 
-def _plane(grid: Grid, labels: np.ndarray | None, values: list[int]) -> Section:
+def label_plane(grid: Grid, labels: np.ndarray | None, values: list[int]) -> Section:
+    """Return the section that shows most of the labels `values`, the middle one without any."""
     if labels is None or not values:
         return section(grid)
     return busiest_section(grid, one_hot(labels, values).to(torch.float32), grid)

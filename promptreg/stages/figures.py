@@ -1,4 +1,4 @@
-"""Figures over all pairs: distributions of the measures, seconds by stage, the rule graph."""
+"""Figures over all pairs: distributions of the measures, ranks, seconds by stage, the rule graph."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from matplotlib.figure import Figure
 from promptreg.atomic import replacing
 from promptreg.config import Config
 from promptreg.figures.distributions import metric_distributions, stage_times
+from promptreg.figures.ranks import critical_differences, rank_stability
 from promptreg.figures.rulegraph import rule_graph
 from promptreg.figures.style import encode
-from promptreg.stages.tables import costs
 from promptreg.stats import case_values
-from promptreg.tables import METRICS
+from promptreg.tables import METRICS, seconds_table
+
+TEXTS = ("dataset", "group", "entry", "metric", "alike")
 
 
 def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
-    """Write one figure: `job["figure"]` is distributions, time or rulegraph; `inputs` its one source."""
+    """Write one figure: `job["figure"]` is a name in `FIGURES`; `inputs` its one source."""
     config = Config.model_validate(job["config"])
-    style = config.figures
-    draw = {"distributions": distributions, "time": times, "rulegraph": rules}[job["figure"]]
     with replacing(output) as path:
-        path.write_bytes(encode(draw(inputs[0], config), style.format))
+        path.write_bytes(encode(FIGURES[job["figure"]](inputs[0], config), config.figures.format))
 
 
 def distributions(source: str, config: Config) -> Figure:
@@ -35,12 +35,38 @@ def distributions(source: str, config: Config) -> Figure:
     return metric_distributions(cases, config.methods, metrics=measured, palette=config.figures.palette)
 
 
+def ranks(source: str, config: Config) -> Figure:
+    """Draw the mean ranks and the critical differences."""
+    return critical_differences(_read(source), config.methods, palette=config.figures.palette)
+
+
+def stability(source: str, config: Config) -> Figure:
+    """Draw how steady the ranks are."""
+    return rank_stability(_read(source), config.methods, palette=config.figures.palette)
+
+
 def times(source: str, config: Config) -> Figure:
     """Draw where the seconds went."""
-    table = costs(pd.read_parquet(source), config)
+    table = seconds_table(pd.read_parquet(source), config.methods)
     return stage_times(table.data, config.methods, palette=config.figures.palette)
 
 
 def rules(source: str, config: Config) -> Figure:
     """Draw the rule graph from Snakemake's own dot text."""
     return rule_graph(Path(source).read_text(), palette=config.figures.palette)
+
+
+FIGURES = {
+    "distributions": distributions,
+    "ranks": ranks,
+    "stability": stability,
+    "time": times,
+    "rulegraph": rules,
+}
+
+
+def _read(source: str) -> pd.DataFrame:
+    """A table of the workflow; a name is a text, whatever it says."""
+    frame = pd.read_csv(source, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(TEXTS, str))
+    names = [name for name in TEXTS if name in frame]
+    return frame.fillna(dict.fromkeys(names, ""))

@@ -6,7 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from promptreg.consistency import consistency_warning, dice_of_balls, law_warnings, rank_warnings
+from promptreg.consistency import (
+    consistency_warning,
+    dice_of_balls,
+    law_warnings,
+    rank_warnings,
+    unit_warnings,
+)
 from promptreg.records import MetricRow, to_frame
 
 
@@ -73,3 +79,18 @@ def test_the_best_dice_with_a_poor_distance_rank_is_told():
 
 def test_agreeing_ranks_raise_no_warning():
     assert rank_warnings(summary(a=(87.4, 0.9), b=(85.0, 1.0), c=(80.0, 2.0))).empty
+
+
+def test_a_group_in_two_units_is_reported_once_a_measure():
+    rows = {"dataset": "d", "group": "g", "method": "m", "variant": ""}
+    frame = pd.concat(
+        to_frame(
+            [MetricRow("", "landmark_tre", 1.0, unit), MetricRow("x", "dice", 1.0, "%")], pair=unit, **rows
+        )
+        for unit in ("mm", "px")
+    )
+    warnings = unit_warnings(frame, ["dice", "landmark_tre"])
+    assert warnings["warning"].tolist() == [
+        "landmark_tre is in mm and px within one group: its mean mixes them"
+    ]
+    assert unit_warnings(frame, ["dice"]).empty

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tiny_benchmark import SETTINGS, Benchmark, row, write_image, write_table
 
-SUMMARY = {"figure": 3, "rulegraph": 1, "report": 1}
+SUMMARY = {"extremes": 1, "figure": 5, "rulegraph": 1, "report": 1}
 SEARCH_AND_BELOW = {
     **{"search": 2, "marginalize": 2, "fit": 2, "evaluate": 2, "gather": 1, "tables": 1, "gallery": 1},
     **SUMMARY,
@@ -77,7 +77,7 @@ def test_an_appended_pair_runs_its_own_shard_alone(one_pair_more: Benchmark) -> 
     planned = one_pair_more.planned()
     assert planned.jobs == {
         **{"images": 1, "pairs": 1, "embed": 2, "register": 1, "search": 2, "marginalize": 2, "fit": 2},
-        **{"evaluate": 4, "gather": 1, "tables": 1, "figure": 2, "report": 1},
+        **{"evaluate": 4, "gather": 1, "listing": 1, "tables": 1, "extremes": 1, "figure": 4, "report": 1},
     }
     shards = [message for message in planned.reasons if " of tiny" in message]
     assert len(shards) == 15

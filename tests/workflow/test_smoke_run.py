@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
+from recomputed import check
 from tiny_benchmark import Benchmark
 
 PRODUCTS = (
     *("metrics.parquet", "timings.parquet", "tables/table1.csv", "tables/table1.md", "tables/table1.tex"),
+    *(f"tables/{name}.{kind}" for name in ("statistics", "ranking", "time") for kind in ("csv", "md", "tex")),
+    *("pairs.csv", "tables/rank_stability.csv", "tables/per_pair.csv"),
     *("tables/published.csv", "tables/published.md", "tables/published.tex"),
-    *("figures/distributions.png", "figures/time.png", "figures/rulegraph.png", "report.html"),
+    *(f"figures/{name}.png" for name in ("distributions", "ranks", "stability", "time", "rulegraph")),
+    *("extremes/tiny/index.csv", "extremes/tiny/000.png", "report.html"),
     *(f"figures/tiny/down/{name}.png" for name in ("methods", "prompts", "overlay", "uncertainty")),
 )
 
@@ -47,6 +51,10 @@ def test_table_1_is_what_a_few_lines_of_pandas_find(finished: Benchmark) -> None
     assert len(expected) == 3 * 2 * 3
     assert (table["n"] > 0).sum() == len(expected)
     pd.testing.assert_frame_equal(found, expected, check_dtype=False, rtol=1e-5, atol=1e-9)
+
+
+def test_every_number_of_every_table_is_found_again_from_the_measures(finished: Benchmark) -> None:
+    assert check(finished.results) > 200
 
 
 def test_the_known_shift_is_mostly_undone(finished: Benchmark) -> None:
