@@ -30,7 +30,7 @@ LAYERS = (
         "splits",
     ),
     ("geometry", "body", "settings", "models_page", "baselines_page", "manual", "synth", "nets"),
-    ("niftiheader", "fileformats", "pointfiles", "imageio", "models", "datasets"),
+    ("niftiheader", "fileformats", "dicomseries", "pointfiles", "imageio", "models", "datasets"),
     (
         *("prompts", "views", "prealign", "prototype", "alignment", "starts", "affine_prior"),
         *("objective", "newton", "compass", "inverse", "reach", "auxiliary", "search"),
