@@ -5,6 +5,7 @@ import json
 import numpy as np
 import PIL.Image
 import pytest
+from published_layouts import WRITERS
 
 from promptreg.registry import DATASETS
 
@@ -13,8 +14,11 @@ ROLES = {"moving_labels", "fixed_labels", "moving_landmarks", "fixed_landmarks"}
 
 @pytest.fixture(params=DATASETS)
 def reader(request, tmp_path):
-    if request.param != "manifest":
-        return DATASETS[request.param].load()(None)
+    if request.param == "demo":
+        return DATASETS["demo"].load()(None)
+    if request.param in WRITERS:
+        WRITERS[request.param](tmp_path)
+        return DATASETS[request.param].load()(str(tmp_path))
     rng = np.random.default_rng(0)
     for name in ("m", "f"):
         PIL.Image.fromarray(rng.integers(0, 255, (16, 17), dtype=np.uint8)).save(tmp_path / f"{name}.png")
@@ -61,3 +65,31 @@ def test_images_labels_and_landmarks_belong_together(reader):
                 assert points.shape[1] == pair.dimension
                 n_points.add(len(points))
         assert len(n_points) <= 1
+
+
+def test_every_reader_of_a_folder_is_tested_here():
+    assert set(DATASETS) == {"manifest", "demo", *WRITERS}
+
+
+def test_an_image_is_of_one_subject_and_every_published_pair_has_a_source(reader):
+    subjects = {}
+    for pair in reader.pairs():
+        for image, subject in ((pair.moving, pair.moving_subject), (pair.fixed, pair.fixed_subject)):
+            assert subjects.setdefault(image, subject) == subject
+        if type(reader).__module__.rpartition(".")[2] in WRITERS:
+            assert pair.source
+            assert pair.moving_subject
+            assert pair.fixed_subject
+
+
+def test_a_reader_opened_again_lists_the_same(reader):
+    path = getattr(reader, "root", None) or getattr(reader, "path", None)
+    assert type(reader)(str(path) if path else None).pairs() == reader.pairs()
+
+
+def test_names_of_labels_are_those_of_the_labels(reader):
+    for pair in reader.pairs():
+        if "fixed_labels" in pair.annotations and (names := reader.label_names(pair.pair)):
+            image = reader.image(pair.fixed)
+            labels = reader.labels(pair.annotations["fixed_labels"], image.grid)
+            assert set(np.unique(labels)) - {0} <= set(names)
