@@ -96,3 +96,20 @@ def test_a_known_shift_is_found_and_the_warped_image_is_the_fixed_one(tool, ndim
     torch.testing.assert_close(mean, torch.tensor(SHIFT[ndim]), atol=0.4, rtol=0)
     warped = warp(pair.moving.data, pair.moving.grid, ddf)
     assert (warped - pair.fixed.data)[middle].abs().mean() < 2.0
+
+
+@pytest.mark.slow
+def test_greedy_takes_volumes_of_few_slices_with_fewer_levels(tmp_path):
+    try:
+        interpreter("greedy")
+    except BaselineUnavailable as error:
+        pytest.skip(str(error))
+    whole = shifted_pair(3)
+    # The first ten slices alone, in the same frame.
+    thin = [
+        Image(image.data[:, :10].contiguous(), Grid((10, *image.grid.shape[1:]), image.grid.affine))
+        for image in (whole.moving, whole.fixed)
+    ]
+    ddf = Greedy().register(Pair(*thin, np.eye(4)), Baselines(), tmp_path)
+    middle = ddf.displacement[:, 3:7, 14:42, 15:45].flatten(1).mean(1)
+    torch.testing.assert_close(middle[:2], torch.tensor(SHIFT[3][:2]), atol=1.0, rtol=0)
