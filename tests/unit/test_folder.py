@@ -13,7 +13,7 @@ from promptreg.registry import DATASETS
 def test_a_reader_without_a_folder_says_what_it_needs(tmp_path):
     with pytest.raises(ValueError, match=r"'promis' needs a folder: set `path` .*prostate_mri"):
         Promis(None)
-    with pytest.raises(FileNotFoundError, match=r"gone: no such folder; .*promptreg data list"):
+    with pytest.raises(FileNotFoundError, match=r"gone: no such folder; .*config/sources.tsv"):
         Promis(str(tmp_path / "gone"))
     (tmp_path / "file").touch()
     with pytest.raises(FileNotFoundError, match="file: is a file"):
