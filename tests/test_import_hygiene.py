@@ -7,7 +7,7 @@ import pytest
 
 LIGHT = (
     *("config", "registry", "provenance", "settings", "layout", "plan", "runguard", "checkpoints", "cli"),
-    *("datasets.base", "datasets.manifest", "datasets.demo"),
+    *("datasets.base", "datasets.manifest", "datasets.demo", "datasets.cohort"),
 )
 HEAVY = ("torch", "monai", "matplotlib", "scipy", "pandas", "SimpleITK", "nibabel", "xarray", "zarr")
 

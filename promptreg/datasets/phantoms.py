@@ -65,14 +65,23 @@ class Subject:
 
 def make_subject(template: Template, variation: Variation, grid: Grid) -> Subject:
     """Draw a subject and lay it in the world, near the middle of `grid`."""
-    x, y, z = (int(np.ceil(2.4 * half / HOME_CELL_MM)) for half in template.box_mm)
-    home = scanner_grid((z, y, x), (HOME_CELL_MM,) * 3)
+    home = home_grid(template)
     field = random_deformation(home, variation.shape_mm, variation.smoothness_mm, variation.seed)
     displacement = field.displacement.clone()
     displacement[2] += variation.breath_mm * _breath(home)
+    return Subject(template, Ddf(displacement, home), pose(variation, grid), variation)
+
+
+def home_grid(template: Template) -> Grid:
+    """Return a coarse grid of the home frame, somewhat larger than the template."""
+    x, y, z = (int(np.ceil(2.4 * half / HOME_CELL_MM)) for half in template.box_mm)
+    return scanner_grid((z, y, x), (HOME_CELL_MM,) * 3)
+
+
+def pose(variation: Variation, grid: Grid) -> np.ndarray:
+    """Return the homogeneous map (4, 4) from the home frame to the world, near the middle of `grid`."""
     rotation = Rotation.from_rotvec(variation.turn_deg, degrees=True).as_matrix()
-    pose = about(np.zeros(3), variation.size * rotation, grid.center + np.array(variation.shift_mm))
-    return Subject(template, Ddf(displacement, home), pose, variation)
+    return about(np.zeros(3), variation.size * rotation, grid.center + np.array(variation.shift_mm))
 
 
 def scanner_grid(

@@ -9,13 +9,14 @@ from published_layouts import WRITERS
 
 from promptreg.registry import DATASETS
 
+COMPUTED = {"demo", "cohort"}
 ROLES = {"moving_labels", "fixed_labels", "moving_landmarks", "fixed_landmarks"}
 
 
 @pytest.fixture(params=DATASETS)
 def reader(request, tmp_path):
-    if request.param == "demo":
-        return DATASETS["demo"].load()(None)
+    if request.param in COMPUTED:
+        return DATASETS[request.param].load()(None)
     if request.param in WRITERS:
         WRITERS[request.param](tmp_path)
         return DATASETS[request.param].load()(str(tmp_path))
@@ -68,7 +69,7 @@ def test_images_labels_and_landmarks_belong_together(reader):
 
 
 def test_every_reader_of_a_folder_is_tested_here():
-    assert set(DATASETS) == {"manifest", "demo", *WRITERS}
+    assert set(DATASETS) == {"manifest", *COMPUTED, *WRITERS}
 
 
 def test_an_image_is_of_one_subject_and_every_published_pair_has_a_source(reader):
