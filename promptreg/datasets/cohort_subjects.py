@@ -90,10 +90,10 @@ def variation(name: str, *, tilt_deg: float = 0.0, breath_mm: float = 0.0) -> Va
 def _planar_subject(template: Template, one: Variation) -> Subject:
     """Draw a subject whose shape moves nothing out of the plane."""
     home = home_grid(template)
-    flat = Grid(home.shape[1:], default_affine(2, home.spacing[1:]))
+    flat = Grid(home.shape[1:], default_affine(2, (HOME_CELL_MM, HOME_CELL_MM)))
     bend = random_deformation(flat, one.shape_mm, one.smoothness_mm, one.seed).displacement
     lifted = torch.cat([bend, torch.full_like(bend[:1], PLANE_MM)])
-    slab = scanner_grid((3, *flat.shape), (HOME_CELL_MM,) * 3)
+    slab = scanner_grid((3, flat.shape[0], flat.shape[1]), (HOME_CELL_MM,) * 3)
     return Subject(template, Ddf(lifted[:, None].expand(-1, 3, -1, -1).clone(), slab), pose(one, PLANE), one)
 
 
