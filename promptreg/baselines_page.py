@@ -69,7 +69,7 @@ LEFT_OUT = {
     "pdd-net": "no package and no weights for the data at hand; its published numbers are shown",
     "samreg": "the official code states no licence; its published numbers are shown",
     "synthmorph": "needs TensorFlow; weights for brains and random shapes",
-    "roma": "matches planar images alone, and needs an accelerator",
+    "roma": "a dense matcher of planar images that needs an accelerator; loftr stands for its kind",
     "mesa": "matches areas of planar photographs by a graph, for poses, not for fields",
     "superpoint, superglue": "their weights forbid commercial use",
 }
