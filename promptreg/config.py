@@ -212,6 +212,11 @@ class Train(Section):
     validation_share: Fraction = Field(
         0.1, description="share of the other subjects, who decide when training stops"
     )
+    test_only: bool = Field(
+        False,
+        description="run every method on the pairs of the test alone, as trained ones are: all rows of a "
+        "table are over the same pairs then",
+    )
     steps: int = Field(4000, ge=1, description="most steps")
     depth: int = Field(8, ge=1, description="most neighbouring slices that are encoded together")
     regions: int = Field(8, ge=1, description="regions of such a slab that are clicked in a step")
@@ -239,6 +244,11 @@ class Learn(Section):
     )
     smoothness: float | None = Field(
         None, ge=0, description="weight of the field's roughness; that of the method as published if absent"
+    )
+    labels: Literal["one", "all"] = Field(
+        "one",
+        description="what a step of a method trained on labels compares: one that is drawn, as published, or "
+        "all",
     )
     validate_every: int = Field(500, ge=1, description="steps between validations, and checkpoints")
     patience: int = Field(20, ge=1, description="validations without a better one after which it stops")

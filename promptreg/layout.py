@@ -160,13 +160,18 @@ class Layout:
             for shard in plan.shards()
         ]
 
+    def compared(self, dataset: str) -> list[PairSpec]:
+        """The pairs of a data set that every method runs on: all, unless only the test is asked for."""
+        plan, train = self.datasets[dataset], self.config.train
+        return plan.tested_pairs(train, self.config.seed) if train.test_only else plan.pairs
+
     @cached_property
     def gallery(self) -> dict[str, list[PairSpec]]:
         """Pairs of each data set that are drawn: the groups take turns until the gallery is full."""
         chosen = {}
         for dataset, plan in self.datasets.items():
             groups: dict[str, list[PairSpec]] = {}
-            for pair in plan.pairs:
+            for pair in self.compared(dataset):
                 groups.setdefault(pair.group, []).append(pair)
             turns = [
                 group[turn]

@@ -70,10 +70,11 @@ class Plan(Layout):
             (0, 1) if block == 0 else (1 + (block - 1) * embed.views.block, 1 + block * embed.views.block)
         )
         training = self._training(embed.model, dataset)
+        chosen = training or self.config.train.test_only
         images = [
             one.image
             for one in self.datasets[dataset].images_in(shard)
-            if (one.moves or block == 0) and (not training or self._is_tested(dataset, one.image))
+            if (one.moves or block == 0) and (not chosen or self._is_tested(dataset, one.image))
         ]
         settings = embed.model_dump(exclude={"views"} if block == 0 else {"views": {"count"}})
         return self._job(
@@ -94,7 +95,7 @@ class Plan(Layout):
         one = self._searching(search)
         pairs = self.datasets[dataset].in_shard(shard)
         training = self._training(one.embed.model, dataset)
-        if training:
+        if training or self.config.train.test_only:
             training["tested"] = self._tested(dataset, shard)
         return self._job(
             "search",
@@ -162,7 +163,9 @@ class Plan(Layout):
             model, weights = [_module_of("model", name)], {"weights": _weights(name)}
         training: dict[str, Any] = {}
         for file in self.learned(method, dataset):
-            training = {"trained": file, "tested": self._tested(dataset, shard)}
+            training["trained"] = file
+        if training or self.config.train.test_only:
+            training["tested"] = self._tested(dataset, shard)
         if shipped := BASELINES[method].shipped:
             training["weights"] = shipped_hash(shipped) or "absent"
         if checkpoint := BASELINES[method].checkpoint:
@@ -237,8 +240,9 @@ class Plan(Layout):
 
     def _tested(self, dataset: str, shard: str) -> list[str]:
         """Names of the pairs of a shard both of whose subjects were kept from training."""
-        pairs = self.datasets[dataset].in_shard(shard)
-        return [p.pair for p in pairs if all(self._is_tested(dataset, i) for i in (p.moving, p.fixed))]
+        plan = self.datasets[dataset]
+        tested = {pair.pair for pair in plan.tested_pairs(self.config.train, self.config.seed)}
+        return [pair.pair for pair in plan.in_shard(shard) if pair.pair in tested]
 
     def _is_tested(self, dataset: str, image: str) -> bool:
         """Whether the subject of an image was kept from training."""

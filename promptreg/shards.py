@@ -114,6 +114,14 @@ class DatasetPlan:
                 found["train" if parts == {"train"} else "validation"].append(pair.pair)
         return found
 
+    def tested_pairs(self, train: Train, seed: int) -> list[PairSpec]:
+        """Pairs both of whose subjects were kept from training."""
+        return [
+            pair
+            for pair in self.pairs
+            if all(self.part_of(image, train, seed) == "test" for image in (pair.moving, pair.fixed))
+        ]
+
     def image_shard(self, image: str) -> str:
         """The shard that holds an image."""
         return f"{self._position[image] // self._size:03d}"

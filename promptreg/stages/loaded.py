@@ -9,7 +9,7 @@ from typing import Any
 from promptreg.models.base import PromptableModel
 from promptreg.registry import find
 
-NOT_TESTED = "not all subjects of this pair were kept for the test: the model may have been trained on them"
+NOT_TESTED = "not both subjects of this pair were kept for the test: trained methods may have seen them"
 
 
 def load_model(name: str, job: dict[str, Any]) -> PromptableModel:

@@ -19,6 +19,7 @@ from promptreg.nets.registration.keymorph import KeyMorphNet
 from promptreg.nets.registration.recipes import Recipe
 from promptreg.seeds import derive_seed
 from promptreg.training.linelog import LineLog
+from promptreg.training.registration_augment import augmented
 from promptreg.training.registration_data import Example
 from promptreg.training.registration_losses import keypoint_loss, mean_dice, roughness, unlikeness
 
@@ -103,6 +104,8 @@ def _step(run: Run, task: Task) -> dict[str, float]:
     """One pair, one step. Mixed precision on CUDA; the losses are always in single precision."""
     generator = torch.Generator().manual_seed(derive_seed(task.seed, "registration", "step", run.step))
     one = task.fit[int(torch.randint(len(task.fit), (), generator=generator))].to(task.device)
+    if task.recipe.augmented:
+        one = augmented(one, task.recipe.augmented, generator)
     with torch.random.fork_rng(devices=[task.device] if task.device.type == "cuda" else []):
         torch.manual_seed(derive_seed(task.seed, "registration", "dropped", run.step))
         found = _losses(run, task, one, generator)
@@ -128,7 +131,7 @@ def _losses(run: Run, task: Task, one: Example, generator: torch.Generator) -> d
 def _terms(task: Task, voxel: Tensor, one: Example, generator: torch.Generator) -> dict[str, Tensor]:
     """Both terms of the loss of a field, weighted."""
     return {
-        "unlikeness": unlikeness(task.recipe, voxel, one, generator),
+        "unlikeness": unlikeness(task.recipe, voxel, one, generator, every_label=task.config.labels == "all"),
         "roughness": task.smoothness * roughness(task.recipe.roughness, voxel),
     }
 

@@ -23,17 +23,22 @@ def warped(data: Tensor, field: Tensor) -> Tensor:
     return sample(data, cell_indices(data.shape[1:], data.device) + field.movedim(0, -1))
 
 
-def unlikeness(recipe: Recipe, field: Tensor, example: Example, generator: torch.Generator) -> Tensor:
+def unlikeness(
+    recipe: Recipe, field: Tensor, example: Example, generator: torch.Generator, *, every_label: bool = False
+) -> Tensor:
     """Return the first term of a recipe's loss for a field (ndim, *shape) on an example.
 
-    Of several labels that both images show, one is drawn. Raises ValueError where one is needed and absent.
+    Of several labels that both images show, one is drawn, unless all are compared (`every_label`). Raises
+    ValueError where one is needed and absent.
     """
     if recipe.similarity == "labels":
         known = example.common_labels()
         if len(known) == 0:
             raise ValueError(f"'{example.name}' has no label that both images show")
-        label = known[int(torch.randint(len(known), (), generator=generator))]
-        return label_loss(*example.masks(label), field)
+        if not every_label:
+            known = [known[int(torch.randint(len(known), (), generator=generator))]]
+        moving, fixed = (torch.cat(masks) for masks in zip(*map(example.masks, known), strict=True))
+        return label_loss(moving, fixed, field)
     moved = warped(example.moving, field)
     if recipe.similarity == "mse":
         return (moved - example.fixed).square().mean()
@@ -51,7 +56,7 @@ def correlation_loss(moved: Tensor, fixed: Tensor) -> Tensor:
 
 
 def label_loss(moving: Tensor, fixed: Tensor, field: Tensor) -> Tensor:
-    """Return one minus the Dice of masks (1, *shape), averaged over scales of smoothing."""
+    """Return one minus the Dice of masks (L, *shape), averaged over labels and over scales of smoothing."""
     from monai.losses import DiceLoss, MultiScaleLoss
 
     loss: Tensor = MultiScaleLoss(DiceLoss(), list(SCALES))(fixed[None], warped(moving, field)[None])

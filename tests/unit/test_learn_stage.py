@@ -129,6 +129,16 @@ def test_methods_that_need_no_training_have_no_trained_job(trained):
     assert "tested" not in json.loads(plan.baseline_job("identity", "d", "000"))
 
 
+def test_all_methods_can_be_held_to_the_pairs_of_the_test(planned, trained):
+    train = {**planned["train"], "test_only": True}
+    plan = Plan({**planned, "train": train, "figures": {"gallery": 2}})
+    _, pairs = parts(plan)
+    tested = [name for name, its in pairs.items() if its == {"test"}]
+    for method in ("identity", "voxelmorph"):
+        assert json.loads(plan.baseline_job(method, "d", "000"))["tested"] == tested
+    assert [pair.pair for pair in plan.gallery["d"]] == tested[:2]
+
+
 def test_too_few_pairs_leave_a_file_that_says_so_and_rows_that_are_not_run(planned, tmp_path):
     data = {**planned, "results_dir": str(tmp_path / "r"), "datasets": [{"name": "d", "limit": 6}]}
     plan = Plan(data)

@@ -86,6 +86,15 @@ def test_a_step_on_labels_draws_among_those_that_both_images_show():
     assert of(noise(40, 40), noise(40, 40), (a, b)).common_labels() == [1]
 
 
+def test_comparing_all_labels_is_the_mean_over_them():
+    image = noise(40, 40)
+    moving, fixed = square(5, 5) + 2 * square(25, 22), square(9, 8) + 2 * square(20, 24)
+    one, recipe, field = of(image, image, (moving, fixed)), RECIPES["labelreg"], shift(1, 2)
+    each = [label_loss(*one.masks(label), field) for label in (1, 2)]
+    found = unlikeness(recipe, field, one, torch.Generator(), every_label=True)
+    assert torch.allclose(found, torch.stack(each).mean())
+
+
 def test_keypoints_that_move_with_the_image_cost_nothing_and_others_something():
     class Follows(torch.nn.Module):
         """Finds a blob at its centre of mass."""

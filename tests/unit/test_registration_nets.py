@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from promptreg.nets.registration.keymorph import KeyMorphNet, affine, positions, thin_plate
+from promptreg.nets.registration.keymorph import KEYPOINTS, KeyMorphNet, affine, positions, thin_plate
 from promptreg.nets.registration.recipes import RECIPES, seeded_net
 from promptreg.nets.registration.voxelmorph import scaled
 
@@ -48,7 +48,7 @@ def test_published_sizes_are_those_of_the_references():
         with torch.device("meta"):
             net = RECIPES[name].build((32, 32, 32), 1.0)
         counts[name] = round(sum(one.numel() for one in net.parameters()) / 1e6, 2)
-    assert counts == {"voxelmorph": 0.24, "labelreg": 5.94}
+    assert counts == {"voxelmorph": 0.24, "labelreg": 21.91}
     assert scaled(32, 1.0) == 32
 
 
@@ -100,5 +100,46 @@ def test_keypoints_lie_in_the_image_and_follow_a_shift_by_whole_strides():
     blob[..., 24:32, 20:36] = 1 + torch.rand(8, 16, generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
         found = net.keypoints(blob)
-    assert found.shape == (1, 64, 2)
+    assert found.shape == (1, KEYPOINTS, 2)
     assert found.abs().max() <= 1
+
+
+def test_labelregs_network_normalizes_a_pair_by_itself_in_use_as_in_training():
+    net = seeded_net("labelreg", SHAPES[2], 0.125, 1)
+    torch.nn.init.normal_(net.net.output_block.layers[0].get_submodule("conv").weight)
+    with torch.no_grad():
+        in_training, in_use = net.train()(*images(2)), net.eval()(*images(2))
+    assert in_training.abs().max() > 0
+    assert torch.equal(in_training, in_use)
+
+
+def test_a_coarse_level_of_labelregs_field_has_no_steps():
+    net = seeded_net("labelreg", (64, 64), 0.125, 1)
+    torch.nn.init.normal_(net.net.output_block.layers[-1].get_submodule("conv").weight)
+    with torch.no_grad():
+        field = net(*torch.rand(2, 1, 1, 64, 64, generator=torch.Generator().manual_seed(5)))[0]
+    steps = field.diff(dim=1).abs()
+    assert steps.max() > 0
+    assert steps[:, 12:52].median() > steps.max() / 30
+
+
+def test_a_spline_is_drawn_stiffer_or_softer_in_training_and_is_one_spline_in_use():
+    net = seeded_net("keymorph_tps", SHAPES[2], 0.125, 1)
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        drawn = [net.train()(*images(2)) for _ in range(2)]
+        used = [net.eval()(*images(2)) for _ in range(2)]
+    assert not torch.equal(*drawn)
+    assert torch.equal(*used)
+
+
+def test_a_stiffer_spline_is_nearer_to_the_affine_map():
+    draws = torch.Generator().manual_seed(6)
+    fixed = 2 * torch.rand(1, 64, 2, generator=draws) - 1
+    moving = fixed + 0.1 * (4 * fixed.flip(-1)).sin()
+    points = 2 * torch.rand(40, 2, generator=draws) - 1
+    away = [
+        (thin_plate(fixed, moving, points, stiffness) - affine(fixed, moving, points)).norm()
+        for stiffness in (1e-6, 0.1, 10.0, 1000.0)
+    ]
+    assert away == sorted(away, reverse=True)
+    assert away[-1] < away[0] / 50

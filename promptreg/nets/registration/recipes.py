@@ -24,7 +24,8 @@ class Recipe:
     """A network and its objective.
 
     `build` takes the shape of the working grid and the share of the published channels. `similarity` "labels"
-    needs label maps. `amsgrad` is a variant of Adam. `taught` is the share of the steps in which a network of
+    needs label maps. `amsgrad` is a variant of Adam. `augmented` is how far inward the corners of training
+    images are read at most, in halves of a side. `taught` is the share of the steps in which a network of
     keypoints is first taught to move them as the image moves.
     """
 
@@ -34,15 +35,16 @@ class Recipe:
     smoothness: float
     step_size: float
     amsgrad: bool = False
+    augmented: float = 0.0
     taught: float = 0.0
 
 
 RECIPES = {
     "voxelmorph": Recipe(VoxelMorphNet, "ncc", "gradient", 1.0, 1e-4),
-    "labelreg": Recipe(LocalRegistrationNet, "labels", "bending", 0.5, 1e-5),
+    "labelreg": Recipe(LocalRegistrationNet, "labels", "bending", 0.5, 1e-5, augmented=0.1),
     "transmorph": Recipe(TransMorphNet, "ncc", "gradient", 1.0, 1e-4, amsgrad=True),
-    "keymorph_affine": Recipe(partial(KeyMorphNet, spline=False), "mse", "gradient", 0.0, 1e-4, taught=0.25),
-    "keymorph_tps": Recipe(partial(KeyMorphNet, spline=True), "mse", "gradient", 0.0, 1e-4, taught=0.25),
+    "keymorph_affine": Recipe(partial(KeyMorphNet, spline=False), "mse", "gradient", 0.0, 3e-6, taught=0.25),
+    "keymorph_tps": Recipe(partial(KeyMorphNet, spline=True), "mse", "gradient", 0.0, 3e-6, taught=0.25),
 }
 
 
