@@ -43,6 +43,7 @@ BASELINES = table(
         settings="the tool's tutorial",
         licence="GPL-3.0 (repository), Apache-2.0 (wheel)",
         citation="Yushkevich et al., Alzheimer's & Dementia 12(7), 2016",
+        caveats="its affine stage takes no seed: results differ from run to run",
         environment="greedy",
     ),
     Entry(
