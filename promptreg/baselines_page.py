@@ -69,7 +69,7 @@ LEFT_OUT = {
     "pdd-net": "no package and no weights for the data at hand; its published numbers are shown",
     "samreg": "the official code states no licence; its published numbers are shown",
     "synthmorph": "needs TensorFlow; weights for brains and random shapes",
-    "roma": "a dense matcher of planar images that needs an accelerator; loftr stands for its kind",
+    "roma": "needs an accelerator; loftr and sift_matcher stand for matchers of planar images",
     "mesa": "matches areas of planar photographs by a graph, for poses, not for fields",
     "superpoint, superglue": "their weights forbid commercial use",
 }
