@@ -6,7 +6,9 @@ returned beside the volume: annotations that come slice by slice must follow it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import locale
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +51,8 @@ def _read_slice(file: Path) -> SimpleITK.Image:
     reader.SetImageIO("GDCMImageIO")
     reader.SetFileName(str(file))
     try:
-        image = reader.Execute()
+        with _locale_kept():
+            image = reader.Execute()
     except RuntimeError:
         msg = f"{file}: cannot be read as DICOM; copy or download the file again"
         raise ValueError(msg) from None
@@ -57,6 +60,16 @@ def _read_slice(file: Path) -> SimpleITK.Image:
         msg = f"{file}: size {image.GetSize()}; expected one grey slice a file"
         raise ValueError(msg)
     return image
+
+
+@contextmanager
+def _locale_kept() -> Iterator[None]:
+    """GDCM leaves the process in the locale "C", in which Python reads and writes text as ASCII."""
+    before = locale.setlocale(locale.LC_ALL)
+    try:
+        yield
+    finally:
+        locale.setlocale(locale.LC_ALL, before)
 
 
 def _check_alike(files: Sequence[Path], slices: Sequence[SimpleITK.Image]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import locale
 from pathlib import Path
 
 import numpy as np
@@ -124,7 +125,10 @@ def write_dicom(path: Path, values: np.ndarray, origin: tuple[float, float, floa
     }.items():
         image.SetMetaData(key, value)
     path.parent.mkdir(parents=True, exist_ok=True)
+    # GDCM leaves the process in the locale "C".
+    before = locale.setlocale(locale.LC_ALL)
     SimpleITK.WriteImage(image, str(path))
+    locale.setlocale(locale.LC_ALL, before)
 
 
 def write_chaos(folder: Path) -> None:

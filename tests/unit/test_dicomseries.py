@@ -1,3 +1,5 @@
+import locale
+
 import numpy as np
 import pytest
 from published_layouts import texture, write_dicom
@@ -29,6 +31,17 @@ def test_slices_are_ordered_by_where_they_lie_and_not_by_name_or_instance(tmp_pa
 def test_files_are_taken_by_number_so_that_ten_follows_nine(tmp_path, values):
     files = series(tmp_path, values, 2.0 * np.arange(12))
     assert [file.name for file in files][:3] == ["IMG-1.dcm", "IMG-2.dcm", "IMG-3.dcm"]
+
+
+def test_reading_leaves_the_locale_of_the_process_as_it_was(tmp_path, values):
+    files = series(tmp_path, values, range(len(values)))
+    before = locale.setlocale(locale.LC_ALL)
+    locale.setlocale(locale.LC_ALL, "C.UTF-8")
+    try:
+        read_series(files)
+        assert locale.setlocale(locale.LC_ALL) == "C.UTF-8"
+    finally:
+        locale.setlocale(locale.LC_ALL, before)
 
 
 def test_the_grid_says_where_voxels_lie_in_lps_millimetres(tmp_path, values):
