@@ -1,8 +1,8 @@
 """Puts this folder on the import path, so that tests can import `toy_model` and `small_sam`.
 
 Under pytest-xdist each file's tests stay on one worker, and all tests of the workflow on one: they share
-one finished run. Torch gets one thread in every test, as a job of the workflow does: sums over several threads differ
-in their last bits, and the suite compares bytes.
+one finished run. Torch gets one thread in every test, as in a job of the workflow: sums over several threads
+differ in their last bits, and the suite compares bytes.
 """
 
 from __future__ import annotations
