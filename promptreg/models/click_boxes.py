@@ -37,25 +37,26 @@ def box_of_clicks(features: Tensor, points: Tensor) -> Tensor:
 
 def _box_of_click(features: Tensor, points: Tensor) -> Tensor:
     """Boxes (N, 2, 2) of single clicks (N, 2)."""
-    cells, share = _region(features, points)
-    centre = share @ cells
-    variance = share @ cells**2 - centre**2 + 1 / 12
+    # Counted from the click: from the corner of the image, squares would lose what the variance consists of.
+    away, share = _region(features, points)
+    shift = (share[..., None] * away).sum(1)
+    variance = (share[..., None] * away**2).sum(1) - shift**2 + 1 / 12
     half = 2 * variance.clamp_min(1 / 12).sqrt()
-    return torch.stack([torch.minimum(centre - half, points), torch.maximum(centre + half, points)], dim=1)
+    return torch.stack([points + (shift - half).clamp_max(0), points + (shift + half).clamp_min(0)], dim=1)
 
 
 def _region(features: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
-    """Positions (Y * X, 2) of the cells, and their shares (N, Y * X) of the region of each click (N, 2)."""
+    """Where cells lie from each click (N, 2), as (N, Y * X, 2), and their shares (N, Y * X) of its region."""
     shape = features.shape[1:]
     axes = [torch.arange(n, dtype=features.dtype, device=features.device) for n in shape]
     cells = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).flatten(0, 1)
     likeness = _likeness(features, points, axes).flatten(1)
-    away = ((cells - points[:, None]) / (REACH * points.new_tensor(shape))).square().sum(-1)
-    window = (-away / 2).softmax(dim=1)
+    away = cells - points[:, None]
+    window = (-(away / (REACH * points.new_tensor(shape))).square().sum(-1) / 2).softmax(dim=1)
     average = (window * likeness).sum(1, keepdim=True)
     contrast = (1 - average).clamp_min(1e-6)
     region = window * torch.sigmoid(STEEPNESS * ((likeness - average) / contrast - 0.5))
-    return cells, region / region.sum(1, keepdim=True)
+    return away, region / region.sum(1, keepdim=True)
 
 
 def _likeness(features: Tensor, points: Tensor, axes: list[Tensor]) -> Tensor:
