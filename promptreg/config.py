@@ -73,8 +73,10 @@ class Embed(Section):
 class Prompts(Section):
     """Where prompts Z_k^x are placed on the moving image."""
 
-    where: Literal["body", "inside", "outside"] = Field(
-        "body", description="uniform in the body mask, or inside or outside the moving labels (label-seeded)"
+    where: Literal["body", "inside", "outside", "both"] = Field(
+        "body",
+        description="uniform in the body mask, or inside or outside the moving labels, or both in turns "
+        "(label-seeded)",
     )
     count: int = Field(8, ge=1, description="K, the number of prompts of a pair")
     min_distance: Fraction = Field(
@@ -142,7 +144,14 @@ class Search(Section):
 class Marginalize(Section):
     """Averages over views (Sec. 3.2) and the filters that reject doubtful pairs."""
 
+    prompts: int | None = Field(None, ge=1, description="use only the first so many prompts")
+    location: Literal["all", "inside", "outside"] = Field(
+        "all", description="use only prompts inside or outside the moving labels"
+    )
     views: int | None = Field(None, ge=1, description="use only the first so many views")
+    family: Literal["all", "flip", "rotation", "scaling"] = Field(
+        "all", description="use only views of this family, and the identity"
+    )
     average: Literal["mean", "median"] = Field(
         "mean", description="how the views' probabilities are combined"
     )

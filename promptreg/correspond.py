@@ -15,6 +15,7 @@ from promptreg.consensus import disagreement
 from promptreg.marginalize import average
 from promptreg.sanity import judge
 from promptreg.search import Rois
+from promptreg.selection import selected
 from promptreg.types import PointPrompts, RoiPairs
 
 
@@ -44,16 +45,16 @@ def correspond(
 ) -> Correspondences:
     """Average each prompt's ROIs over its views, and reject the pairs that fail a sanity check.
 
+    Of the prompts and views only those that the configuration asks for are used, see `promptreg.selection`.
     `prealignment` (fixed to moving) and a reliable global `prior` (moving to fixed) are homogeneous world
     maps: motions on which the pairs may agree.
     """
-    views = slice(0, config.views)
-    visible = rois.visible[:, views]
-    seen = visible.flatten(2).any(-1)
-    moving, moving_variance, _ = average(rois.moving[:, views], visible, config.average)
-    everywhere = seen.view(*seen.shape, *[1] * rois.fixed_grid.ndim).expand_as(rois.fixed[:, views])
-    fixed, fixed_variance, _ = average(rois.fixed[:, views], everywhere, config.average)
-    cycle = (rois.cycle[:, views] & seen).sum(1) / seen.sum(1).clamp(min=1)
+    rois = selected(rois, config)
+    seen = rois.visible.flatten(2).any(-1)
+    moving, moving_variance, _ = average(rois.moving, rois.visible, config.average)
+    everywhere = seen.view(*seen.shape, *[1] * rois.fixed_grid.ndim).expand_as(rois.fixed)
+    fixed, fixed_variance, _ = average(rois.fixed, everywhere, config.average)
+    cycle = (rois.cycle & seen).sum(1) / seen.sum(1).clamp(min=1)
     pairs = RoiPairs(
         moving, fixed, rois.moving_grid, rois.fixed_grid, torch.ones(len(moving), device=moving.device)
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from promptreg.affine_prior import AffinePrior
 from promptreg.correspond import Correspondences, correspond
 from promptreg.ddf import FitResult, fit_ddf
 from promptreg.models.base import PromptableModel, embed_all
-from promptreg.prompts import place_prompts
+from promptreg.prompts import place_prompts, points_inside
 from promptreg.search import Rois
 from promptreg.seeds import derive_seed
 from promptreg.settings import Variant
@@ -52,6 +52,13 @@ def register_pair(
         config=settings.search,
         prealignment=pair.prealignment,
         seed=derive_seed(seed, "search"),
+    )
+    rois = replace(
+        rois,
+        families=tuple(view.kind for view in views),
+        inside=None
+        if moving_labels is None
+        else points_inside(prompts.points[:, 0], moving_labels, pair.moving.grid),
     )
     correspondences = correspond(
         rois, settings.marginalize, prealignment=pair.prealignment, prior=reliable_prior(rois.prior)

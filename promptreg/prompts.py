@@ -15,7 +15,15 @@ from promptreg.config import Prompts
 from promptreg.geometry import apply_affine, world_to_index
 from promptreg.types import Grid, Image, PointPrompts
 
-__all__ = ["body_mask", "check_points", "parse_prompts", "place_prompts", "prompt_region", "sample_prompts"]
+__all__ = [
+    "body_mask",
+    "check_points",
+    "parse_prompts",
+    "place_prompts",
+    "points_inside",
+    "prompt_region",
+    "sample_prompts",
+]
 
 MARGIN = 0.03
 MAX_CANDIDATES = 100_000
@@ -28,9 +36,16 @@ def place_prompts(moving: Image, labels: np.ndarray | None, config: Prompts, see
         given = parse_prompts(config.points)
         check_points(given.points.flatten(0, 1), moving.grid)
         return given
-    region = prompt_region(moving, labels, config.where)
-    points = sample_prompts(moving, region, count=config.count, min_distance=config.min_distance, seed=seed)
+    points = _drawn(moving, labels, config, seed)
     return PointPrompts(points[:, None], torch.ones(len(points), 1, dtype=torch.long))
+
+
+def points_inside(points: Tensor, labels: np.ndarray, grid: Grid) -> Tensor:
+    """Return (K,) bool, which world points (K, ndim) lie in labelled cells of `labels` (*grid.shape)."""
+    index = world_to_index(grid, points.double().cpu()).round().long()
+    upper = torch.tensor(grid.shape) - 1
+    cells = torch.minimum(index.clamp(min=0), upper).unbind(1)
+    return torch.from_numpy(labels != 0)[cells]
 
 
 def prompt_region(
@@ -95,6 +110,21 @@ def parse_prompts(texts: Sequence[str]) -> PointPrompts:
         msg = f"prompts {list(texts)}: every prompt needs at least one positive point"
         raise ValueError(msg)
     return PointPrompts(points, labels)
+
+
+def _drawn(moving: Image, labels: np.ndarray | None, config: Prompts, seed: int) -> Tensor:
+    """World points (count, ndim); "both" takes turns, the first inside."""
+
+    def draw(where: Literal["body", "inside", "outside"], count: int) -> Tensor:
+        region = prompt_region(moving, labels, where)
+        return sample_prompts(moving, region, count=count, min_distance=config.min_distance, seed=seed)
+
+    if config.where != "both":
+        return draw(config.where, config.count)
+    points = torch.empty(config.count, moving.grid.ndim, dtype=torch.float64)
+    points[0::2] = draw("inside", len(points[0::2]))
+    points[1::2] = draw("outside", len(points[1::2]))
+    return points
 
 
 def _parse_point(word: str, text: str) -> tuple[tuple[float, ...], int]:

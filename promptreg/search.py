@@ -36,6 +36,8 @@ class Rois:
         agreement: (K, J) cosine between the prototypes of R^y and R^x.
         cycle: (K, J) bool, the found prompt sent back lands in R^x.
         prior: the global affine, or None where it is switched off.
+        families: kind of each of the J views (see `promptreg.views`); empty if nobody said.
+        inside: (K,) bool, which given prompts lie inside the moving labels; None without labels.
     """
 
     prompts: PointPrompts
@@ -50,6 +52,8 @@ class Rois:
     moving_grid: Grid
     fixed_grid: Grid
     prior: AffinePrior | None
+    families: tuple[str, ...] = ()
+    inside: Tensor | None = None
 
 
 def search_prompts(

@@ -66,13 +66,28 @@ def load_file(path: str | Path) -> Config:
 def variant(config: Config, name: str) -> Variant:
     """Return a variant of PromptReg with its changes applied; ConfigError names a wrong key."""
     changes = config.variants[name]
-    return Variant(
+    made = Variant(
         name,
         _changed(config.embed, changes.embed, f"variants.{name}.embed"),
         _changed(config.search, changes.search, f"variants.{name}.search"),
         _changed(config.marginalize, changes.marginalize, f"variants.{name}.marginalize"),
         _changed(config.fit, changes.fit, f"variants.{name}.fit"),
     )
+    _check_counts(made, changes.marginalize)
+    return made
+
+
+def _check_counts(one: Variant, asked: Mapping[str, Any]) -> None:
+    """A variant cannot ask for more prompts or views than it searches."""
+    given = {
+        "prompts": ("search.prompts.count", len(one.search.prompts.points) or one.search.prompts.count),
+        "views": ("embed.views.count", one.embed.views.count),
+    }
+    for key, (source, stored) in given.items():
+        used = getattr(one.marginalize, key)
+        if key in asked and used is not None and used > stored:
+            msg = f"variants.{one.name}.marginalize.{key}: {used} asked for, {source} is {stored}; raise it"
+            raise ConfigError(msg)
 
 
 def _changed(section: SectionT, changes: Mapping[str, Any], where: str) -> SectionT:

@@ -62,6 +62,8 @@ def rois_from(record: xr.Dataset) -> Rois:
         moving_grid=grid_from(record.attrs["moving_grid"]),
         fixed_grid=grid_from(record.attrs["fixed_grid"]),
         prior=None,
+        families=tuple(record.attrs["families"]),
+        inside=tensor("inside") if "inside" in record else None,
     )
 
 

@@ -12,12 +12,12 @@ import torch
 from promptreg.config import Search
 from promptreg.device import choose_device
 from promptreg.models.base import PromptableModel
-from promptreg.prompts import place_prompts
+from promptreg.prompts import place_prompts, points_inside
 from promptreg.provenance import Signature
 from promptreg.search import Rois
 from promptreg.seeds import derive_seed
 from promptreg.stages.attempt import Result, attempt_each
-from promptreg.stages.inputs import Inputs, NoResult, Variables, grid_record, spatial_dims
+from promptreg.stages.inputs import Inputs, NoResult, Variables, grid_from, grid_record, spatial_dims
 from promptreg.stages.loaded import NOT_TESTED, load_model, weights_digest
 from promptreg.store import create
 from promptreg.transfer import find_rois
@@ -53,11 +53,16 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
             prealignment=np.array(record.attrs["prealignment"]),
             seed=derive_seed(job["seed"], job["dataset"], name, "search"),
         )
-        return roi_variables(rois), {
+        variables = roi_variables(rois)
+        if labels is not None:
+            inside = points_inside(prompts.points[:, 0], labels, grid_from(record.attrs["moving_grid"]))
+            variables["inside"] = (("prompt",), inside.numpy())
+        return variables, {
             "moving_grid": grid_record(rois.moving_grid),
             "fixed_grid": grid_record(rois.fixed_grid),
             "prealignment": record.attrs["prealignment"],
             "prior": _prior_record(rois),
+            "families": [_family(stores, moving, number) for number in range(job["views"])],
             "seconds": _embedding_seconds(stores, moving, fixed, job["views"]),
         }
 
@@ -98,6 +103,12 @@ def _prior_record(rois: Rois) -> dict[str, Any] | None:
         "reliable": bool(rois.prior.reliable),
         "reason": rois.prior.reason,
     }
+
+
+def _family(stores: Inputs, moving: str, view: int) -> str:
+    """The kind of a view of the moving image."""
+    kind: str = stores.attrs("embeddings", f"{moving}.view{view}")["view"]["kind"]
+    return kind
 
 
 def _embedding_seconds(stores: Inputs, moving: str, fixed: str, views: int) -> dict[str, float]:

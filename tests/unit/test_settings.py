@@ -140,6 +140,27 @@ def test_a_variant_is_the_sections_with_its_changes_applied_deep_down():
     assert (mine.fit, mine.marginalize) == (config.fit, config.marginalize)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            {"prompts": 9},
+            r"variants\.mine\.marginalize\.prompts: 9 asked for, search\.prompts\.count is 8",
+        ),
+        ({"views": 6}, r"variants\.mine\.marginalize\.views: 6 asked for, embed\.views\.count is 5"),
+    ],
+)
+def test_a_variant_cannot_use_more_than_it_searches(change, words):
+    with pytest.raises(ConfigError, match=words):
+        load({"methods": ["mine"], "variants": {"mine": {"marginalize": change}}})
+
+
+def test_a_common_limit_on_views_does_not_forbid_a_variant_with_fewer():
+    one = {"embed": {"views": {"count": 1}}}
+    config = load({"methods": ["one"], "marginalize": {"views": 3}, "variants": {"one": one}})
+    assert variant(config, "one").marginalize.views == 3
+
+
 def test_a_file_is_read_like_a_mapping(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text("sigma: 0.05\nfit: {levels: 2}\n")
