@@ -8,19 +8,16 @@ Imports no torch.
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import json
-import logging
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptreg.atomic import replacing
-from promptreg.checkpoint_lock import Lock, lock_path, read_lock, write_lock
 from promptreg.checkpoint_table import CACHE_VARIABLE, TABLE_VARIABLE, Checkpoint, cache_dir, find, table
+from promptreg.download import DownloadFailed, download
 from promptreg.licences import accepted, record, refusal
 from promptreg.state_dicts import load_strictly, read_state_dict
+from promptreg.trust import read_lock, trusted_hash
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,8 +42,6 @@ __all__ = [
     "table",
     "verify",
 ]
-
-log = logging.getLogger("promptreg")
 
 
 class CheckpointUnavailable(RuntimeError):
@@ -166,40 +161,15 @@ def defect(row: Checkpoint, file: Path) -> str:
 
 def _verified_hash(row: Checkpoint) -> str:
     """The hash of a file that is there; ValueError if another one is published or recorded."""
-    file = cache_dir() / row.file
-    stat = file.stat()
-    found = _sha256(file, stat.st_size, stat.st_mtime_ns)
-    if row.sha256:
-        if found != row.sha256:
-            raise ValueError(
-                f"{file} is not the published '{row.name}': its sha256 is {found}, expected {row.sha256}; "
-                f"delete it, then {_remedy(row)}"
-            )
-        return found
-    lock = read_lock(file)
-    if lock is None:
-        write_lock(file, Lock(found, stat.st_size))
-    elif found != lock.sha256:
-        raise ValueError(
-            f"{file} is not the '{row.name}' that was used first: its sha256 is {found}, recorded is "
-            f"{lock.sha256}; put the first file back, or delete {lock_path(file)} to trust this one, and "
-            "what was computed with the other is computed anew"
-        )
-    return found
+    return trusted_hash(cache_dir() / row.file, row.sha256, name=row.name, remedy=_remedy(row))
 
 
 def _download(row: Checkpoint) -> None:
     """Bring a file into the cache, whole and of the right size or not at all."""
-    import pooch
-
-    log.info("downloading %s", row.url)
-    with replacing(cache_dir() / row.file) as part:
-        try:
-            pooch.HTTPDownloader()(row.url, str(part), None)
-        except OSError as error:
-            raise CheckpointUnavailable(f"cannot download {row.url}: {error}; {_remedy(row)}") from error
-        if problem := defect(row, part):
-            raise CheckpointUnavailable(f"{row.url} did not give the weights: {problem}; {_remedy(row)}")
+    try:
+        download(row.url, cache_dir() / row.file, lambda part: defect(row, part), "the weights")
+    except DownloadFailed as error:
+        raise CheckpointUnavailable(f"{error}; {_remedy(row)}") from error
 
 
 def _command(row: Checkpoint) -> str:
@@ -212,10 +182,3 @@ def _remedy(row: Checkpoint) -> str:
         f"run `{_command(row)}`, or download {row.url} elsewhere and put it in {cache_dir()} as {row.file} "
         f"({CACHE_VARIABLE} names another folder)"
     )
-
-
-@functools.lru_cache
-def _sha256(file: Path, n_bytes: int, modified_ns: int) -> str:
-    """Hash a file; the size and time are there to tell versions of it apart."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

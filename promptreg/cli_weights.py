@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from promptreg import checkpoints
-from promptreg.checkpoint_lock import read_lock
+from promptreg.trust import read_lock
 from promptreg.licences import accepted
 
 app = typer.Typer(help="List, fetch and verify released weights.", no_args_is_help=True)

@@ -21,7 +21,8 @@ LAYERS = (
         "seeds",
         "atomic",
         "checkpoint_table",
-        "checkpoint_lock",
+        "trust",
+        "download",
         "licences",
         "state_dicts",
         "checkpoints",
@@ -58,7 +59,10 @@ LAYERS = (
         ),
         *("report", "report_page", "figures"),
     ),
-    ("stages", "training", "onepair", "naming", "shards", "layout", "plan", "rulegraph", "runguard"),
+    (
+        *("stages", "training", "onepair", "naming", "shards"),
+        *("layout", "demand", "plan", "rulegraph", "runguard"),
+    ),
     ("cli", "cli_weights", "cli_tools"),
 )
 SCIENCE = LAYERS[3]

@@ -8,8 +8,8 @@ import pytest
 import torch
 from tiny_checkpoints import PAYLOAD, publish, row, served, unpublished
 
-from promptreg import checkpoints
-from promptreg.checkpoint_lock import lock_path, read_lock
+from promptreg import checkpoints, trust
+from promptreg.trust import lock_path, read_lock
 
 OTHER = b"PK others!"
 
@@ -80,10 +80,10 @@ def test_a_file_of_the_right_size_and_the_wrong_content_is_refused_with_both_has
 
 def test_an_unchanged_file_is_hashed_once(cache):
     (cache / "tiny.pth").write_bytes(PAYLOAD)
-    checkpoints._sha256.cache_clear()
+    trust._sha256.cache_clear()
     checkpoints.verify("tiny")
     checkpoints.verify("tiny")
-    assert checkpoints._sha256.cache_info().misses == 1
+    assert trust._sha256.cache_info().misses == 1
 
 
 def test_an_unpublished_hash_is_recorded_on_first_use_and_told(open_cache, caplog):
