@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from promptreg import checkpoints
-from promptreg.trust import read_lock
 from promptreg.licences import accepted
+from promptreg.trust import read_lock
 
 app = typer.Typer(help="List, fetch and verify released weights.", no_args_is_help=True)
 
