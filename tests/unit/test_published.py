@@ -104,3 +104,14 @@ def test_every_share_of_overlap_lies_between_nothing_and_all(numbers):
     for one in numbers:
         if one.measure == "dice":
             assert 0 <= one.mean <= {"%": 100, "fraction": 1}[one.unit]
+
+
+def test_the_curves_of_figure_5_start_together_and_end_at_the_five_prompts_of_table_4(numbers):
+    data = frame(numbers).set_index(["table", "method", "measure"])["mean"]
+    curves = data.filter(like="Fig. 5").droplevel(0)
+    starts = [curves[f"{kind}, J = 1", "dice"] for kind in ("random", "rotation", "scaling", "flip")]
+    assert starts == [70.42] * 4
+    table4 = data["Register Anything, Table 4 (number of prompts)"]
+    for measure in ("dice", "centroid_tre"):
+        assert curves["random, J = 10", measure] == table4["5 prompts", measure]
+    assert len(curves) == 2 * (3 * 6 + 4)
