@@ -23,7 +23,8 @@ class Entry:
     points in training, `parameters_m` its size in millions.
     `environment` names the Python environment (`envs/`) in which a method's tool runs, and `learned` says
     that it is trained on the pairs of each data set first.
-    `promptable` says that a method works with the promptable model `baselines.features_model`.
+    `promptable` says that a method works with the promptable model `baselines.features_model`, and
+    `accelerated` that it runs on a GPU where it gets one.
     `seen` names sources of data that it has seen in training.
     """
 
@@ -45,6 +46,7 @@ class Entry:
     seen: tuple[str, ...] = ()
     environment: str | None = None
     promptable: bool = False
+    accelerated: bool = False
     learned: bool = False
 
     def load(self) -> Any:

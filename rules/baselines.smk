@@ -13,8 +13,8 @@ rule environment:
         "../envs/promptreg.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(2000),
+        runtime=growing(60),
     message:
         "Installing the environment {wildcards.environment}"
     shell:
@@ -37,8 +37,9 @@ rule register:
         "../envs/promptreg.yaml"
     threads: plan.config.baselines.threads
     resources:
-        mem_mb=8000,
-        runtime=240,
+        mem_mb=growing(8000),
+        runtime=growing(240),
+        gpu=lambda w: gpus(plan, "register", w.baseline),
     params:
         job=lambda w: plan.baseline_job(w.baseline, w.dataset, w.shard),
     message:

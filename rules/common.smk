@@ -4,6 +4,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from promptreg.demand import gpus
 from promptreg.licences import ACCEPT_VARIABLE, with_variable
 from promptreg.plan import Plan
 from promptreg.registry import BASELINES
@@ -25,6 +26,11 @@ os.environ[ACCEPT_VARIABLE] = with_variable(plan.config.accept_licences)
 shell.prefix(
     f"set -euo pipefail; export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
 )
+
+
+def growing(amount):
+    """A resource that doubles with every further attempt at a job."""
+    return lambda wildcards, attempt: amount * 2 ** (attempt - 1)
 
 
 wildcard_constraints:

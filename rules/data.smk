@@ -9,8 +9,8 @@ rule images:
         "../envs/promptreg.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         job=lambda w: plan.images_job(w.dataset, w.shard),
     message:
@@ -32,8 +32,8 @@ rule pairs:
         "../envs/promptreg.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         job=lambda w: plan.pairs_job(w.dataset, w.shard),
     message:

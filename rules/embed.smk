@@ -14,8 +14,9 @@ rule embed:
         "../envs/promptreg.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=growing(8000),
+        runtime=growing(120),
+        gpu=lambda w: gpus(plan, "embed", w.encoder),
     params:
         job=lambda w: plan.embed_job(w.encoder, w.dataset, w.shard, w.views),
     message:

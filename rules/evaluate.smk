@@ -11,8 +11,8 @@ rule evaluate:
         "../envs/promptreg.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         job=lambda w: plan.evaluate_job(w.method, w.dataset),
     message:
@@ -35,8 +35,8 @@ rule gather:
         "../envs/promptreg.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         methods=plan.config.methods,
     message:
@@ -58,8 +58,8 @@ rule listing:
         "../envs/promptreg.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         job=plan.listing_job(),
     message:

@@ -46,8 +46,8 @@ rule tables:
         "../envs/promptreg.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         job=plan.summary_job("tables"),
     message:
@@ -67,8 +67,8 @@ rule rulegraph:
         "../envs/promptreg.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         config=json.dumps(config, sort_keys=True),
         snakefile=str(workflow.main_snakefile),
@@ -96,8 +96,8 @@ rule figure:
         "../envs/promptreg.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         job=lambda w: plan.summary_job("figures", figure=w.figure),
     message:
@@ -126,8 +126,8 @@ rule gallery:
         "../envs/promptreg.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         job=lambda w: plan.gallery_job(w.dataset, w.pair),
     message:
@@ -156,8 +156,8 @@ rule extremes:
         "../envs/promptreg.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         job=lambda w: plan.extremes_job(w.dataset),
     message:
@@ -193,8 +193,8 @@ rule report:
         "../envs/promptreg.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         job=plan.summary_job("report"),
     message:

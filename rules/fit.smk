@@ -13,8 +13,9 @@ rule fit:
         "../envs/promptreg.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=240,
+        mem_mb=growing(8000),
+        runtime=growing(240),
+        gpu=lambda w: gpus(plan, "fit", w.variant),
     params:
         job=lambda w: plan.fit_job(w.variant),
     message:

@@ -11,9 +11,9 @@ rule learn:
         "../envs/promptreg.yaml"
     threads: 1
     resources:
-        mem_mb=32000,
-        runtime=2880,
-        gpu=1,
+        mem_mb=growing(32000),
+        runtime=growing(2880),
+        gpu=lambda w: gpus(plan, "learn"),
     params:
         job=lambda w: plan.learn_job(w.baseline, w.dataset),
     message:

@@ -13,8 +13,8 @@ rule marginalize:
         "../envs/promptreg.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         job=lambda w: plan.marginalize_job(w.marginal),
     message:

@@ -14,8 +14,9 @@ rule search:
         "../envs/promptreg.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=240,
+        mem_mb=growing(8000),
+        runtime=growing(240),
+        gpu=lambda w: gpus(plan, "search", w.search),
     params:
         job=lambda w: plan.search_job(w.search, w.dataset, w.shard),
     message:

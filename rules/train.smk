@@ -9,9 +9,9 @@ rule train:
         "../envs/promptreg.yaml"
     threads: 1
     resources:
-        mem_mb=32000,
-        runtime=1440,
-        gpu=1,
+        mem_mb=growing(32000),
+        runtime=growing(1440),
+        gpu=lambda w: gpus(plan, "train"),
     params:
         job=lambda w: plan.train_job(w.model, w.dataset),
     message:

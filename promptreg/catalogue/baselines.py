@@ -55,6 +55,7 @@ BASELINES = table(
         citation="Jena et al., FireANTs, arXiv:2404.01249",
         caveats="axes of fewer than 32 cells are continued by their last slice; meant for an accelerator",
         environment="fireants",
+        accelerated=True,
     ),
     Entry(
         "voxelmorph",
@@ -65,6 +66,7 @@ BASELINES = table(
         supervision="unsupervised",
         trained_on="the target data (80 % of its subjects)",
         learned=True,
+        accelerated=True,
     ),
     Entry(
         "labelreg",
@@ -75,6 +77,7 @@ BASELINES = table(
         supervision=LABEL_SUPERVISED,
         trained_on="the target data (80 % of its subjects)",
         learned=True,
+        accelerated=True,
     ),
     Entry(
         "transmorph",
@@ -85,6 +88,7 @@ BASELINES = table(
         supervision="unsupervised",
         trained_on="the target data (80 % of its subjects)",
         learned=True,
+        accelerated=True,
     ),
     Entry(
         "keymorph_affine",
@@ -95,6 +99,7 @@ BASELINES = table(
         supervision="unsupervised",
         trained_on="the target data (80 % of its subjects)",
         learned=True,
+        accelerated=True,
     ),
     Entry(
         "keymorph_tps",
@@ -105,6 +110,7 @@ BASELINES = table(
         supervision="unsupervised",
         trained_on="the target data (80 % of its subjects)",
         learned=True,
+        accelerated=True,
     ),
     Entry(
         "unigradicon",
@@ -119,6 +125,7 @@ BASELINES = table(
         seen=("COPDGene", "OAI", "HCP", "AbdomenCTCT"),
         caveats="sees every image as a cube of 175 cells",
         environment="unigradicon",
+        accelerated=True,
     ),
     Entry(
         "unigradicon_tuned",
@@ -133,6 +140,7 @@ BASELINES = table(
         seen=("COPDGene", "OAI", "HCP", "AbdomenCTCT"),
         caveats="sees every image as a cube of 175 cells; too slow without an accelerator",
         environment="unigradicon",
+        accelerated=True,
     ),
     Entry(
         "convexadam",
@@ -140,6 +148,7 @@ BASELINES = table(
         "ConvexAdam, coupled convex search and descent on MIND-SSC descriptors",
         settings="published defaults",
         citation="Siebert et al., IEEE Trans. Med. Imaging 44(2), 2025",
+        accelerated=True,
     ),
     Entry(
         "convexadam_features",
@@ -148,6 +157,7 @@ BASELINES = table(
         settings="published defaults of ConvexAdam; 24 components as published, their scale our own",
         citation="after Song et al., MICCAI 2024 (DINO-Reg)",
         promptable=True,
+        accelerated=True,
     ),
     Entry(
         "samreg",
@@ -156,6 +166,7 @@ BASELINES = table(
         settings="published filters, relaxed where too few masks pass; PromptReg's fit",
         citation="Huang et al., arXiv 2405.10879, 2024",
         promptable=True,
+        accelerated=True,
     ),
     Entry(
         "moments",
@@ -171,6 +182,7 @@ BASELINES = table(
         settings="4096 features, the package's ratio test; the field our own",
         dims=(2,),
         citation="Lowe, Int. J. Comput. Vis. 60(2), 2004; Moisan & Stival, Int. J. Comput. Vis. 57(3), 2004",
+        accelerated=True,
     ),
     Entry(
         "loftr",
@@ -184,5 +196,6 @@ BASELINES = table(
         trained_on="MegaDepth, photographs of buildings with their depth",
         seen=("MegaDepth",),
         caveats="not made for turned images: the pre-alignment must undo large rotations",
+        accelerated=True,
     ),
 )
