@@ -241,17 +241,18 @@ def train_method(
 @app.command("train-synthmorph")
 def train_synthmorph(
     out: Annotated[Path, typer.Option(help="folder for weights, their record and the log; created")],
-    minutes: Annotated[float, typer.Option(help="budget of wall time")] = 20.0,
+    dimension: Annotated[int, typer.Option(min=2, max=3, help="of the images")] = 2,
+    steps: Annotated[int, typer.Option(min=1, help="steps; about 0.2 CPU seconds each in 2D")] = 12_000,
     seed: Annotated[int, typer.Option(help="seed of every draw")] = 0,
     threads: Annotated[int, typer.Option(help="CPU threads")] = 1,
 ) -> None:
-    """Train the network of the method `synthmorph` on synthetic images; minutes on one core."""
+    """Train the network of the method `synthmorph` on synthetic images; a stopped run goes on."""
     import torch
 
     from promptreg.training.synthmorph import train_synthmorph as run
 
     torch.set_num_threads(threads)
-    typer.echo(json.dumps(run(out, minutes=minutes, seed=seed)))
+    typer.echo(json.dumps(run(out, ndim=dimension, steps=steps, seed=seed)))
 
 
 @app.command("train-scores")

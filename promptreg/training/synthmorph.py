@@ -7,158 +7,168 @@ from __future__ import annotations
 
 import logging
 import math
-import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
 
-from promptreg.baselines.learned_file import write_networks
-from promptreg.geometry import cell_indices
+from promptreg.atomic import replacing
+from promptreg.baselines.base import BaselineUnavailable
+from promptreg.baselines.learned_file import read_network, write_networks
 from promptreg.nets.registration.recipes import seeded_net
 from promptreg.nets.weightfile import write_record
 from promptreg.seeds import derive_seed
-from promptreg.synth import synth_pairs
 from promptreg.training.linelog import LineLog
 from promptreg.training.registration_losses import roughness, warped
+from promptreg.training.synthmorph_scenes import Batch, ScenePool, batched, drawn_scenes, overlap
 
-COLUMNS = ("step", "seconds", "loss", "dice", "start_dice")
-SIDE, BATCH = 96, 4
+COLUMNS = ("step", "loss", "dice", "start_dice")
 SMOOTHNESS = 1.0
 """Weight of the mean squared differences of neighbours, in cells, as published."""
 
-STEP_SIZE = 1e-3
-TURN_DEG, SCALE, SHIFT = 10.0, 1.1, 0.05
-"""Remaining affine motion: a pair is as well pre-aligned as a rough method can."""
+WARM = 100
+"""Steps over which the step size rises."""
 
-CHECKED = 48
-VALIDATE_EVERY = 100
+FILE = "synthmorph.safetensors"
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, eq=False)
-class Scenes:
-    """B pairs of images (B, 1, *shape) in [0, 1], and their labels as masks (B, L, *shape)."""
+@dataclass(frozen=True)
+class Recipe:
+    """What is learned from in one dimension, and how: small enough for hours of one core."""
 
-    moving: Tensor
-    fixed: Tensor
-    moving_masks: Tensor
-    fixed_masks: Tensor
-
-
-def drawn_scenes(n: int, shape: tuple[int, ...], seed: int) -> Scenes:
-    """Draw pairs of one scene each, pre-aligned up to a small affine; the same seed gives the same pairs."""
-    pairs = synth_pairs(n, shape, seed=seed)
-    generator = torch.Generator().manual_seed(derive_seed("synthmorph", seed))
-    index = torch.stack([_nearly_aligned(flow, generator) for flow in pairs.flow])
-    field = (index - cell_indices(shape)).movedim(-1, 1)
-    moving = torch.stack([warped(a, u) for a, u in zip(_grey(pairs.second), field, strict=True)])
-    count = pairs.parents.shape[1]
-    maps = (pairs.second_labels, pairs.first_labels)
-    masks = [one_hot(one, count).movedim(-1, 1)[:, 1:].float() for one in maps]
-    moved = torch.stack([warped(a, u) for a, u in zip(masks[0], field, strict=True)])
-    return Scenes(moving, _grey(pairs.first), moved, masks[1])
+    side: int
+    batch: int
+    width: float
+    step_size: float
+    pool: int
+    fresh: int
+    every: int
+    checked: int
+    validate_every: int
 
 
-def overlap(moved: Tensor, fixed: Tensor) -> Tensor:
-    """Return the mean soft Dice (B,) of masks (B, L, *shape) over labels that both images show."""
-    moved, fixed = moved.flatten(2), fixed.flatten(2)
-    both, sizes = (moved * fixed).sum(2), moved.square().sum(2) + fixed.square().sum(2)
-    shown = (moved.sum(2) > 1) & (fixed.sum(2) > 1)
-    return (2 * both / sizes.clamp_min(1) * shown).sum(1) / shown.sum(1).clamp_min(1)
+RECIPES = {
+    2: Recipe(96, 4, 1.0, 1e-3, pool=2000, fresh=8, every=8, checked=48, validate_every=250),
+    3: Recipe(64, 1, 0.5, 1e-3, pool=200, fresh=1, every=8, checked=12, validate_every=100),
+}
 
 
-def train_synthmorph(out: Path, *, minutes: float, seed: int = 0, width: float = 1.0) -> dict[str, Any]:
-    """Train for a time, write weights, their record and `log.csv` into a folder; return the last measures.
+@dataclass(eq=False)
+class _Run:
+    net: nn.Module
+    optimizer: torch.optim.Optimizer
+    step: int = 0
 
-    The step size falls as a cosine over the time, so that the weights depend on the speed of the machine.
+
+def train_synthmorph(out: Path, *, ndim: int, steps: int, seed: int = 0) -> dict[str, Any]:
+    """Train the network for images of one dimension; return its last measures.
+
+    The folder `out` gets the weights (beside those of the other dimension, if they lie there), their record,
+    `log_NDd.csv` and a checkpoint, from which the same call goes on after it was stopped. The step size rises
+    over the first steps and falls as a cosine; draws depend on the seed and the number of the step alone.
     """
-    shape = (SIDE, SIDE)
-    net = seeded_net("voxelmorph", shape, width, derive_seed(seed, "synthmorph", "weights"))
-    optimizer = torch.optim.Adam(net.parameters(), lr=STEP_SIZE)
-    log = LineLog(out / "log.csv", COLUMNS)
-    checked = drawn_scenes(CHECKED, shape, derive_seed(seed, "synthmorph", "checked") % 2**31)
-    begun, step, losses = time.perf_counter(), 0, list[float]()
-    found: dict[str, Any] = {}
-    while (spent := (time.perf_counter() - begun) / (60 * minutes)) < 1:
-        if step % VALIDATE_EVERY == 0:
-            found = _noted(net, checked, step, time.perf_counter() - begun, losses, log)
+    recipe = RECIPES[ndim]
+    shape = (recipe.side,) * ndim
+    net = seeded_net("voxelmorph", shape, recipe.width, derive_seed(seed, "synthmorph", "weights", ndim))
+    run = _Run(net, torch.optim.Adam(net.parameters(), lr=recipe.step_size))
+    said = {"seed": seed, "of_steps": steps, "recipe": repr(recipe)}
+    checkpoint = out / f"checkpoint_{ndim}d.pt"
+    _resume(run, checkpoint, said)
+    log = LineLog(out / f"log_{ndim}d.csv", COLUMNS, after=run.step or None)
+    pool = ScenePool(shape, seed=seed, size=recipe.pool, fresh=recipe.fresh, every=recipe.every)
+    checked = drawn_scenes(recipe.checked, shape, derive_seed(seed, "synthmorph", "checked") % 2**31)
+    losses: list[float] = []
+    found = _noted(run, batched(checked), losses, log) if run.step in (0, steps) else {}
+    while run.step < steps:
+        losses.append(_step(run, batched(pool.taken(run.step, recipe.batch)), recipe.step_size, steps))
+        if run.step % recipe.validate_every == 0 or run.step == steps:
+            found = _noted(run, batched(checked), losses, log)
             losses = []
-        for group in optimizer.param_groups:
-            group["lr"] = STEP_SIZE * max(0.01, (1 + math.cos(math.pi * spent)) / 2)
-        scenes = drawn_scenes(BATCH, shape, derive_seed(seed, "synthmorph", "step", step) % 2**31)
-        loss = _loss(net, scenes)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimizer.step()
-        losses.append(loss.item())
-        step += 1
-    found = _noted(net, checked, step, time.perf_counter() - begun, losses, log)
-    write_shipped(net, out, width=width, about={"minutes": minutes, "seed": seed, **found})
+            with replacing(checkpoint) as temporary:
+                torch.save({**_states(run), "step": run.step, "said": said}, temporary)
+    _write(out, ndim, run, {**said, **found})
+    checkpoint.unlink(missing_ok=True)
     return found
 
 
-def write_shipped(net: nn.Module, out: Path, *, width: float, about: dict[str, Any]) -> None:
-    """Write the weights in half precision, and the record of their hash, as the package ships them."""
-    file = out / "synthmorph.safetensors"
-    said = {"method": "voxelmorph", "shape": [SIDE, SIDE], "cells": SIDE, "width": width}
-    write_networks(file, {2: net.half()}, {2: said}, trained_on="synthetic images alone", **about)
-    write_record(file)
+def _step(run: _Run, batch: Batch, step_size: float, steps: int) -> float:
+    """One batch, one step; its loss."""
+    falling = (1 + math.cos(math.pi * run.step / steps)) / 2
+    for group in run.optimizer.param_groups:
+        group["lr"] = step_size * min(1.0, (run.step + 1) / WARM) * max(0.01, falling)
+    loss = _loss(run.net, batch)
+    run.optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(run.net.parameters(), 1.0)
+    run.optimizer.step()
+    run.step += 1
+    return loss.item()
 
 
-def _loss(net: nn.Module, scenes: Scenes) -> Tensor:
-    field = net(scenes.moving, scenes.fixed)
-    moved = torch.stack([warped(a, u) for a, u in zip(scenes.moving_masks, field, strict=True)])
+def _loss(net: nn.Module, batch: Batch) -> Tensor:
+    field = net(batch.moving, batch.fixed)
+    moved = torch.stack([warped(a, u) for a, u in zip(batch.moving_masks, field, strict=True)])
     rough = torch.stack([roughness("gradient", u) for u in field]).mean()
-    return 1 - overlap(moved, scenes.fixed_masks).mean() + SMOOTHNESS * rough
+    return 1 - overlap(moved, batch.fixed_masks).mean() + SMOOTHNESS * rough
 
 
 @torch.no_grad()
-def _noted(
-    net: nn.Module, scenes: Scenes, step: int, seconds: float, losses: list[float], log: LineLog
-) -> dict[str, Any]:
+def _noted(run: _Run, batch: Batch, losses: list[float], log: LineLog) -> dict[str, Any]:
     """Measure the overlap after and before registration on fixed scenes, and add a line to the log."""
-    field = net.eval()(scenes.moving, scenes.fixed)
-    net.train()
-    moved = torch.stack([warped(a, u) for a, u in zip(scenes.moving_masks, field, strict=True)])
+    field = run.net.eval()(batch.moving, batch.fixed)
+    run.net.train()
+    moved = torch.stack([warped(a, u) for a, u in zip(batch.moving_masks, field, strict=True)])
     row = {
-        "step": step,
-        "seconds": round(seconds, 1),
+        "step": run.step,
         "loss": sum(losses) / len(losses) if losses else math.nan,
-        "dice": overlap(moved, scenes.fixed_masks).mean().item(),
-        "start_dice": overlap(scenes.moving_masks, scenes.fixed_masks).mean().item(),
+        "dice": overlap(moved, batch.fixed_masks).mean().item(),
+        "start_dice": overlap(batch.moving_masks, batch.fixed_masks).mean().item(),
     }
     log.append(row)
     logger.info("%s", row)
     return row
 
 
-def _grey(images: Tensor) -> Tensor:
-    """One channel between two percentiles of each image, (B, 1, *shape) in [0, 1]."""
-    grey = images.mean(1, keepdim=True)
-    low, high = (torch.quantile(grey.flatten(1), q, dim=1) for q in (0.01, 0.99))
-    ones = [1] * (grey.ndim - 1)
-    return ((grey - low.view(-1, *ones)) / (high - low).clamp_min(1e-6).view(-1, *ones)).clamp(0, 1)
+def _states(run: _Run) -> dict[str, Any]:
+    return {"net": run.net.state_dict(), "optimizer": run.optimizer.state_dict()}
 
 
-def _nearly_aligned(flow: Tensor, generator: torch.Generator) -> Tensor:
-    """Where a small affine and then the affine part of a flow (*shape, ndim) send each cell."""
-    shape, ndim = flow.shape[:-1], flow.shape[-1]
-    cells = cell_indices(shape)
-    middle = (torch.tensor(shape) - 1) / 2
-    design = torch.cat([cells - middle, torch.ones_like(cells[..., :1])], -1).flatten(0, -2)
-    solved = torch.linalg.lstsq(design, flow.flatten(0, -2)).solution
-    lot = 2 * torch.rand(3 + ndim, generator=generator) - 1
-    turn, scale = math.radians(TURN_DEG) * lot[0], math.log(SCALE) * lot[1]
-    small = torch.eye(ndim)
-    small[-2:, -2:] = torch.stack(
-        [torch.stack([turn.cos(), -turn.sin()]), torch.stack([turn.sin(), turn.cos()])]
-    )
-    shift = SHIFT * max(shape) * lot[3:]
-    moved = (cells - middle) @ (small * scale.exp()).T + shift
-    return torch.cat([moved, torch.ones_like(moved[..., :1])], -1) @ solved
+def _resume(run: _Run, checkpoint: Path, said: Mapping[str, Any]) -> None:
+    """Go on from a checkpoint of the same settings, if there is one."""
+    if not checkpoint.is_file():
+        return
+    content = torch.load(checkpoint, weights_only=True)
+    if content["said"] != said:
+        logger.info("%s is of other settings: beginning anew", checkpoint)
+        return
+    run.net.load_state_dict(content["net"])
+    run.optimizer.load_state_dict(content["optimizer"])
+    run.step = content["step"]
+
+
+def _write(out: Path, ndim: int, run: _Run, said: Mapping[str, Any]) -> None:
+    """Write the weights in half precision, and the record of their hash, as the package ships them."""
+    file, recipe = out / FILE, RECIPES[ndim]
+    nets: dict[int, nn.Module] = {ndim: run.net.half()}
+    about = {
+        ndim: {
+            "method": "voxelmorph",
+            "shape": [recipe.side] * ndim,
+            "cells": recipe.side,
+            "width": recipe.width,
+            **said,
+        }
+    }
+    other = 5 - ndim
+    try:
+        net, about[other] = read_network(file, other)
+        nets[other] = net.half()
+    except BaselineUnavailable:
+        logger.info("%s holds the network of %dD images alone", file, ndim)
+    write_networks(file, nets, about, trained_on="synthetic images alone")
+    write_record(file)

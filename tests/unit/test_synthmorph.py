@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,21 +13,31 @@ from promptreg.baselines.synthmorph import SynthMorph, loaded
 from promptreg.config import Baselines
 from promptreg.geometry import default_affine
 from promptreg.training import synthmorph
-from promptreg.training.synthmorph import drawn_scenes, overlap
 from promptreg.types import Grid, Image, Pair
+
+TINY = {
+    ndim: replace(one, side=32, batch=2, width=0.25, pool=4, fresh=2, every=2, checked=2, validate_every=2)
+    for ndim, one in synthmorph.RECIPES.items()
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tiny():
+    """Train on few and tiny images."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(synthmorph, "RECIPES", TINY)
+        yield
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """The folder of a run of a second on tiny images, by the command."""
+    """The folder of two short runs by the command, of images and then of volumes."""
     out = tmp_path_factory.mktemp("run")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(synthmorph, "SIDE", 32)
-        patch.setattr(synthmorph, "CHECKED", 2)
-        arguments = ["train-synthmorph", "--out", str(out), "--minutes", "0.01"]
+    for ndim in ("2", "3"):
+        arguments = ["train-synthmorph", "--out", str(out), "--dimension", ndim, "--steps", "4"]
         result = CliRunner().invoke(cli.app, arguments)
-    assert result.exit_code == 0, result.output
-    assert json.loads(result.stdout.strip().splitlines()[-1])["step"] > 0
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.stdout.strip().splitlines()[-1])["step"] == 4
     return out
 
 
@@ -36,39 +47,33 @@ def pair(shape):
     return Pair(Image(data, grid), Image(data.flip(-1), grid), np.eye(len(shape) + 1))
 
 
-def test_the_same_seed_gives_the_same_scenes_and_another_seed_others():
-    one, two, other = (drawn_scenes(2, (32, 32), seed) for seed in (1, 1, 2))
-    assert torch.equal(one.moving, two.moving)
-    assert not torch.equal(one.moving, other.moving)
-    assert one.fixed.shape == (2, 1, 32, 32)
-    assert one.fixed_masks.sum(1).max() <= 1
-
-
-def test_scenes_overlap_more_than_their_mirror_images():
-    scenes = drawn_scenes(16, (48, 48), 3)
-    start = overlap(scenes.moving_masks, scenes.fixed_masks).mean()
-    assert start > 1.3 * overlap(scenes.moving_masks.flip(-1), scenes.fixed_masks).mean()
-
-
-def test_the_overlap_counts_only_labels_that_both_images_show():
-    masks = torch.zeros(1, 2, 4, 4)
-    masks[0, 0, :2], masks[0, 1, 2:] = 1, 1
-    lacking = masks.clone()
-    lacking[0, 1] = 0
-    assert overlap(masks, masks) == 1
-    assert overlap(masks, lacking) == 1
-
-
-def test_a_trained_network_registers_planar_pairs_of_any_shape(trained, monkeypatch):
-    net = loaded(2, trained / "synthmorph.safetensors")
+@pytest.mark.parametrize("shape", [(40, 90), (20, 40, 30)])
+def test_a_trained_network_registers_pairs_of_any_shape(trained, monkeypatch, shape):
+    net = loaded(len(shape), trained / "synthmorph.safetensors")
     monkeypatch.setattr(method, "loaded", lambda ndim: net)
-    found = SynthMorph().register(pair((40, 90)), Baselines(), trained)
-    assert found.displacement.shape == (2, 40, 90)
+    found = SynthMorph().register(pair(shape), Baselines(), trained)
+    assert found.displacement.shape == (len(shape), *shape)
 
 
-def test_volumes_are_not_run(trained):
-    with pytest.raises(BaselineUnavailable, match="3D"):
-        loaded(3, trained / "synthmorph.safetensors")
+def test_a_run_that_was_stopped_ends_with_the_same_weights(trained, tmp_path, monkeypatch):
+    whole, step = synthmorph._step, 0
+
+    def stopping(*args):
+        nonlocal step
+        step += 1
+        if step == 4:
+            raise KeyboardInterrupt
+        return whole(*args)
+
+    monkeypatch.setattr(synthmorph, "_step", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        synthmorph.train_synthmorph(tmp_path, ndim=2, steps=4)
+    monkeypatch.setattr(synthmorph, "_step", whole)
+    synthmorph.train_synthmorph(tmp_path, ndim=2, steps=4)
+    again, once = (loaded(2, folder / "synthmorph.safetensors")[0] for folder in (tmp_path, trained))
+    for name, one in once.state_dict().items():
+        assert torch.equal(again.state_dict()[name], one), name
+    assert not (tmp_path / "checkpoint_2d.pt").exists()
 
 
 def test_absent_weights_say_how_to_make_them(tmp_path):
