@@ -7,6 +7,7 @@ import pandas as pd
 import PIL.Image
 import pytest
 import torch
+from damage import flip_in_store
 from toy_model import ToyModel
 
 from promptreg import pipeline, registry
@@ -263,10 +264,7 @@ def test_the_gallery_draws_a_registered_pair_and_says_why_another_is_not_drawn(r
 def test_a_damaged_input_ends_the_job_and_leaves_no_output(run, tmp_path):
     damaged = tmp_path / "rois.zarr"
     shutil.copytree(f"{run.root}/rois/tiny/d/000.zarr", damaged)
-    chunk = next(one for one in (damaged / "good" / "fixed").rglob("*") if one.is_file() and "c/" in str(one))
-    data = bytearray(chunk.read_bytes())
-    data[-20] ^= 1
-    chunk.write_bytes(bytes(data))
+    flip_in_store(damaged, "good/fixed/c/0/0/0/0", 20)
     with pytest.raises(StoreError, match="group good"):
         marginalize.run(json.loads(run.marginalize_job("tiny")), [str(damaged)], str(tmp_path / "out.zarr"))
     assert [one.name for one in tmp_path.iterdir()] == ["rois.zarr"]

@@ -1,11 +1,15 @@
 import json
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
+import zarr
+from damage import flip_in_store
+from zarr.storage import ZipStore
 
 from promptreg.provenance import Signature
-from promptreg.store import SIGNATURE, StoreError, create, open_store, require
+from promptreg.store import DATA, SIGNATURE, StoreError, create, open_store, read_record, require
 
 MADE = Signature("ddf", {"weight": 0.1}, {"pairs": "abc"}, "c0de")
 
@@ -24,14 +28,7 @@ def path(tmp_path):
     return path
 
 
-def chunk(path):
-    return next(one for one in sorted(path.rglob("*")) if one.is_file() and one.parent.name == "0")
-
-
-def flip(file, place=-40):
-    data = bytearray(file.read_bytes())
-    data[place] ^= 0b100
-    file.write_bytes(bytes(data))
+CHUNK = "first/displacement/c/0/0/0"
 
 
 def test_what_was_written_is_read_back_with_its_attributes(path):
@@ -106,7 +103,7 @@ def test_attributes_that_are_no_json_leave_nothing(tmp_path):
 
 
 def test_a_flipped_byte_in_a_chunk_is_detected_and_named_when_it_is_read(path):
-    flip(chunk(path))
+    flip_in_store(path, CHUNK, 9)
     with pytest.raises(StoreError, match=r"000\.zarr, group first.*delete the store and run again"):
         open_store(path).get("first")
 
@@ -114,16 +111,40 @@ def test_a_flipped_byte_in_a_chunk_is_detected_and_named_when_it_is_read(path):
 def test_a_flipped_byte_in_uncompressed_features_is_detected_too(tmp_path):
     with create(tmp_path / "s.zarr", MADE) as writer:
         writer.put("g", {"features": (("c", "y", "x"), values().astype(np.float16))})
-    flip(chunk(tmp_path / "s.zarr"))
+    flip_in_store(tmp_path / "s.zarr", "g/features/c/0/0/0", 999)
     with pytest.raises(StoreError, match="group g"):
         open_store(tmp_path / "s.zarr").get("g")
 
 
 @pytest.mark.parametrize("name", ["zarr.json", "first/zarr.json", "first/displacement/zarr.json"])
 def test_a_flipped_byte_in_the_metadata_is_detected_and_named(path, name):
-    flip(path / name, len((path / name).read_bytes()) // 2)
-    with pytest.raises(StoreError, match=f"{name} was altered"):
+    flip_in_store(path, name, 20)
+    with pytest.raises(StoreError, match=f"{DATA} was damaged.*'{name}'"):
         open_store(path)
+
+
+def test_no_flipped_byte_and_no_cut_ever_gives_other_values(tmp_path):
+    """Every third byte in turn: an error that names the store, or the values as they were written."""
+    path, small = tmp_path / "s.zarr", np.arange(6, dtype=np.float32).reshape(2, 3)
+    with create(path, MADE) as writer:
+        writer.put("g", {"a": (("y", "x"), small)}, unit="mm")
+    whole = (path / DATA).read_bytes()
+    errors = []
+    spoiled = [
+        whole[:place] + bytes([whole[place] ^ 0b100]) + whole[place + 1 :]
+        for place in range(0, len(whole), 3)
+    ]
+    for content in [*spoiled, *(whole[:size] for size in range(0, len(whole), 50))]:
+        (path / DATA).write_bytes(content)
+        try:
+            store = open_store(path)
+            found, unit = store.get("g")["a"].values, store.attrs("g")["unit"]
+        except StoreError as error:
+            errors.append(str(error))
+        else:
+            assert (found.tolist(), unit) == (small.tolist(), "mm")
+    assert len(errors) > 0.8 * len(spoiled)
+    assert all(str(path) in one for one in errors)
 
 
 def test_an_altered_signature_is_detected(path):
@@ -134,18 +155,50 @@ def test_an_altered_signature_is_detected(path):
         open_store(path)
 
 
-def test_a_file_cut_short_is_detected_and_named(path):
-    file = chunk(path)
-    size = file.stat().st_size
-    file.write_bytes(file.read_bytes()[:-5])
-    with pytest.raises(StoreError, match=rf"{file.name} should have {size} bytes, found {size - 5} bytes"):
+def test_an_archive_cut_short_or_missing_is_detected_and_named(path):
+    (path / DATA).write_bytes((path / DATA).read_bytes()[:-5])
+    with pytest.raises(StoreError, match=rf"000\.zarr: {DATA} was damaged"):
+        open_store(path)
+    (path / DATA).unlink()
+    with pytest.raises(StoreError, match=rf"000\.zarr: {DATA} was damaged.*No such file"):
         open_store(path)
 
 
-def test_a_missing_file_is_detected_and_named(path):
-    chunk(path).unlink()
-    with pytest.raises(StoreError, match=r"first/displacement/c/.* found missing"):
+def test_a_chunk_that_another_archive_lacks_is_detected_and_not_read_as_zeros(path):
+    with zipfile.ZipFile(path / DATA) as archive:
+        kept = {name: archive.read(name) for name in archive.namelist() if name != CHUNK}
+    with zipfile.ZipFile(path / DATA, "w") as archive:
+        for name, content in kept.items():
+            archive.writestr(name, content)
+    with pytest.raises(StoreError, match=f"{CHUNK} is missing"):
         open_store(path)
+
+
+def test_a_store_is_two_files_however_many_groups_it_has(tmp_path):
+    with create(tmp_path / "s.zarr", MADE) as writer:
+        for number in range(20):
+            writer.put(f"g{number}", {name: (("x",), np.arange(3)) for name in "abc"})
+    assert sorted(one.name for one in (tmp_path / "s.zarr").rglob("*")) == [DATA, SIGNATURE]
+
+
+def test_equal_content_gives_equal_bytes(tmp_path):
+    for name in ("one", "two"):
+        with create(tmp_path / name, MADE) as writer:
+            writer.put("g", {"a": (("x",), np.arange(3))}, unit="mm")
+    for file in (DATA, SIGNATURE):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+def test_the_record_says_what_failed_without_a_look_at_the_data(path):
+    (path / DATA).unlink()
+    record = read_record(path)
+    assert record["groups"] == ["first", "second"]
+    assert record["reasons"] == {"second": ["failed", "fit: ValueError: no regions"]}
+
+
+def test_the_archive_is_a_zarr_store_for_anybody(path):
+    found = zarr.open_group(ZipStore(path / DATA, mode="r"), mode="r")
+    np.testing.assert_array_equal(found["first/displacement"][:], values())
 
 
 @pytest.mark.parametrize("content", [None, "", '{"signature"', "[]", "{}"])
