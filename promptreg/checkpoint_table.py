@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from promptreg import tsv
 
 TABLE_VARIABLE = "PROMPTREG_CHECKPOINTS_TABLE"
 CACHE_VARIABLE = "PROMPTREG_CACHE"
 COLUMNS = ("name", "file", "url", "bytes", "sha256", "licence", "accept", "key", "trained_on")
 ACCEPT = ("", "noncommercial", "gated")
 SUFFIXES = (".pth", ".pt", ".safetensors")
-
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
-_URL = re.compile(r"https?://[!-~]+")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -39,6 +34,16 @@ class Checkpoint:
     key: str
     trained_on: str
 
+    @property
+    def what(self) -> str:
+        """What it is, in sentences."""
+        return "these weights"
+
+    @property
+    def fetch_command(self) -> str:
+        """The command that gets the file."""
+        return f"promptreg weights fetch {self.name}"
+
 
 def table() -> dict[str, Checkpoint]:
     """Read every known checkpoint, by name.
@@ -47,29 +52,15 @@ def table() -> dict[str, Checkpoint]:
         FileNotFoundError: the table itself is not found.
         ValueError: a malformed row, or two rows of one name or file; names table and row.
     """
-    with table_path().open(newline="", encoding="utf-8") as stream:
-        rows = [_checkpoint(row) for row in csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)]
+    rows = [_checkpoint(row) for row in tsv.read(table_path(), COLUMNS, _CHECKS)]
     for column in ("name", "file"):
-        values = [getattr(row, column).casefold() for row in rows]
-        if twice := sorted({value for value in values if values.count(value) > 1}):
-            raise ValueError(f"{table_path()}: {column} '{twice[0]}' stands there twice")
+        tsv.refuse_twice(table_path(), column, [getattr(row, column) for row in rows])
     return {row.name: row for row in rows}
 
 
 def table_path() -> Path:
     """Return where the table lies: $PROMPTREG_CHECKPOINTS_TABLE, the checkout, or the working directory."""
-    if TABLE_VARIABLE in os.environ:
-        candidates = [Path(os.environ[TABLE_VARIABLE])]
-    else:
-        roots = (Path(__file__).resolve().parents[1], Path.cwd())
-        candidates = [root / "config" / "checkpoints.tsv" for root in roots]
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate
-    looked = " and ".join(str(candidate) for candidate in candidates)
-    raise FileNotFoundError(
-        f"no checkpoint table: looked at {looked}; set {TABLE_VARIABLE} to the path of checkpoints.tsv"
-    )
+    return tsv.locate("checkpoints.tsv", TABLE_VARIABLE)
 
 
 def cache_dir() -> Path:
@@ -85,34 +76,21 @@ def find(name: str) -> Checkpoint:
     return known[name]
 
 
-def _checkpoint(row: dict[str, Any]) -> Checkpoint:
-    """Turn one line of the table into a row; ValueError naming the line's checkpoint if it is malformed."""
-    if problem := _problem(row):
-        raise ValueError(f"{table_path()}, row {row.get('name')!r}: {problem}")
+def _checkpoint(row: tsv.Row) -> Checkpoint:
+    """Turn one checked line of the table into a row."""
     n_bytes = row.pop("bytes")
     return Checkpoint(n_bytes=int(n_bytes) if n_bytes else None, **row)
 
 
-def _problem(row: dict[str, Any]) -> str:
-    """What is wrong with a line, or an empty text."""
-    if set(row) != set(COLUMNS) or None in row.values():
-        return f"expected the tab-separated columns {', '.join(COLUMNS)}"
-    if hidden := [name for name in COLUMNS if not row[name].isprintable()]:
-        return f"{hidden[0]} holds a control character"
-    checks = {
-        "name": (_PLAIN.fullmatch(row["name"]), "letters, digits and . _ + - alone"),
-        "file": (
-            _PLAIN.fullmatch(row["file"]) and row["file"].endswith(SUFFIXES),
-            f"a plain file name that ends in {', '.join(SUFFIXES)}",
-        ),
-        "url": (_URL.fullmatch(row["url"]), "an address that begins with https://"),
-        "bytes": (
-            re.fullmatch("[0-9]*", row["bytes"]),
-            "a number or nothing",
-        ),
-        "sha256": (not row["sha256"] or _SHA256.fullmatch(row["sha256"]), "64 hexadecimal digits or nothing"),
-        "licence": (row["licence"], "the licence of the weights"),
-        "accept": (row["accept"] in ACCEPT, f"nothing or {' or '.join(ACCEPT[1:])}"),
-    }
-    wrong = next((name for name, (good, _) in checks.items() if not good), None)
-    return f"{wrong} is {row[wrong]!r}, expected {checks[wrong][1]}" if wrong else ""
+_CHECKS: tsv.Checks = {
+    "name": (tsv.PLAIN.fullmatch, "letters, digits and . _ + - alone"),
+    "file": (
+        lambda text: tsv.PLAIN.fullmatch(text) and text.endswith(SUFFIXES),
+        f"a plain file name that ends in {', '.join(SUFFIXES)}",
+    ),
+    "url": (tsv.URL.fullmatch, "an address that begins with https://"),
+    "bytes": (tsv.NUMBER.fullmatch, "a number or nothing"),
+    "sha256": (lambda text: not text or tsv.SHA256.fullmatch(text), "64 hexadecimal digits or nothing"),
+    "licence": (bool, "the licence of the weights"),
+    "accept": (lambda text: text in ACCEPT, f"nothing or {' or '.join(ACCEPT[1:])}"),
+}

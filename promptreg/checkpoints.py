@@ -173,7 +173,7 @@ def _download(row: Checkpoint) -> None:
 
 
 def _command(row: Checkpoint) -> str:
-    return f"promptreg weights fetch {row.name}{' --accept-licence' if row.accept else ''}"
+    return f"{row.fetch_command}{' --accept-licence' if row.accept else ''}"
 
 
 def _remedy(row: Checkpoint) -> str:

@@ -21,6 +21,7 @@ LAYERS = (
         "seeds",
         "atomic",
         "checkpoint_table",
+        "tsv",
         "trust",
         "download",
         "licences",
