@@ -20,6 +20,7 @@ include: "rules/learn.smk"
 include: "rules/baselines.smk"
 include: "rules/evaluate.smk"
 include: "rules/figures.smk"
+include: "rules/ablations.smk"
 
 
 rule all:
@@ -31,6 +32,8 @@ rule all:
         f"{plan.root}/figures/distributions.{FORMAT}",
         f"{plan.root}/figures/time.{FORMAT}",
         plan.gallery_files("{root}/figures/{dataset}/{pair}"),
+        expand(f"{plan.root}/tables/{{name}}.csv", name=plan.config.ablations),
+        expand(f"{plan.root}/figures/{{name}}.{FORMAT}", name=plan.config.ablations),
         f"{plan.root}/report.html",
 
 

@@ -39,6 +39,7 @@ STAGES = (
     "gallery",
     "extremes",
     "tables",
+    "ablation",
     "figures",
     "report",
 )

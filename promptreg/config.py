@@ -16,7 +16,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 class Section(BaseModel):
     """A closed, immutable part of the configuration: an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
 
 
 class Misalign(Section):
@@ -319,6 +319,26 @@ class Overrides(Section):
     fit: dict[str, Any] = Field({}, description="changes to `fit`")
 
 
+class Ablation(Section):
+    """Methods that differ in a few settings: a table of their own, and a figure."""
+
+    title: str = Field(min_length=1, description="what is compared")
+    rows: dict[str, str] = Field(
+        min_length=1,
+        description="methods in row order, each with the name of the same setting in `published`, or ''",
+    )
+    factors: dict[str, str] = Field(
+        {}, description="columns that say how rows differ: title and key, such as marginalize.prompts"
+    )
+    curve: str = Field(
+        "",
+        description="factor along the horizontal axis of the figure, the others make its lines; methods stand "
+        "one below the other if absent",
+    )
+    published: str = Field("", description="table of promptreg/published.csv that is shown beside, in grey")
+    note: str = Field("", description="what a reader of the table must know")
+
+
 class Config(Section):
     """The whole benchmark."""
 
@@ -362,6 +382,9 @@ class Config(Section):
     baselines: Baselines = Baselines()
     evaluate: Evaluate = Evaluate()
     figures: Figures = Figures()
+    ablations: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")], Ablation] = Field(
+        {}, description="tables and figures over some of the methods, by name: see config/ablation_*.yaml"
+    )
     variants: dict[str, Overrides] = Field(
         {
             "same_coordinate": Overrides(

@@ -204,6 +204,11 @@ class Plan(Layout):
             return self._job(stage, config=settings, **more)
         return self._job(stage, config=settings, seen=seen_in_training(self.config, self.sources))
 
+    def ablation_job(self, name: str) -> str:
+        """The table of one ablation."""
+        without = {"results_dir", "accept_licences", "figures"}
+        return self._job("ablation", config=self.config.model_dump(mode="json", exclude=without), name=name)
+
     def gallery_job(self, dataset: str, pair: str) -> str:
         """Draw the pictures of one pair."""
         return self._job(

@@ -88,6 +88,51 @@ def joined(parts: Mapping[str, str]) -> str:
     return "\n".join(f"{title} ({WARNING}):\n\n{text}" for title, text in parts.items())
 
 
+def beside(table: Table, rows: Mapping[str, str], numbers: Sequence[Number]) -> Table:
+    """Add published numbers of one table to the columns of ours, in grey.
+
+    `rows` says for each row of `table`, by its first cell, which published method it stands beside, "" for
+    none. The data get these numbers as rows, of data set `Number.table` and group `Number.data_set`, and a
+    column `published`.
+    """
+    columns = {(one.data_set, one.measure): one.unit for one in numbers}
+    cells = {(one.method, one.data_set, one.measure): _text(one) for one in numbers}
+    header = (
+        *table.header,
+        *(
+            (f"{data_set}, as published", f"{TITLES[measure]} ({unit})")
+            for (data_set, measure), unit in columns.items()
+        ),
+    )
+    added = tuple(
+        (*row, *(Cell(cells.get((rows[row[0].text], *one), DASH), foreign=True) for one in columns))
+        for row in table.rows
+    )
+    return Table(_with_foreign(table.data, rows, numbers), header, added, table.footnote)
+
+
+def _with_foreign(data: pd.DataFrame, rows: Mapping[str, str], numbers: Sequence[Number]) -> pd.DataFrame:
+    """The data of a table with the published numbers of its rows beneath."""
+    known = {name: part.iloc[0] for name, part in data.groupby("entry", sort=False)}
+    settings = list(data.columns[1 : data.columns.get_loc("dataset")])
+    foreign = [
+        {
+            "entry": name,
+            **known[name][settings].to_dict(),
+            **{"dataset": one.table, "group": one.data_set, "metric": one.measure, "unit": one.unit},
+            **{"mean": one.mean, "sd": one.sd, "n": one.n or 0, "published": True},
+        }
+        for name, method in rows.items()
+        for one in numbers
+        if method and one.method == method
+    ]
+    whole = pd.concat([data.assign(published=False), pd.DataFrame(foreign)], ignore_index=True)
+    for column, kind in data.assign(published=False).dtypes.items():
+        if kind.kind in "ib":
+            whole[column] = whole[column].fillna(0).astype(kind)
+    return whole
+
+
 def _number(row: Mapping[str, str], line: int) -> Number:
     """One line of the file; ValueError that names it and what is wrong."""
     if None in row or None in row.values():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -18,6 +18,11 @@ from promptreg.entry import LABEL_SUPERVISED
 from promptreg.licences import ALL
 from promptreg.registry import BASELINES, DATASETS, MODELS, find
 
+TAKEN = (
+    *("table1", "statistics", "ranking", "rank_stability", "time", "per_pair", "published"),
+    *("distributions", "ranks", "stability", "rulegraph"),
+)
+"""Names of tables and figures of every run, which ablations cannot have."""
 SectionT = TypeVar("SectionT", bound=BaseModel)
 
 
@@ -123,6 +128,7 @@ def _check_names(config: Config) -> None:
         for name in names:
             _require_known(name, "model" if table is MODELS else "dataset")
     _check_accepted(config.accept_licences)
+    _check_ablations(config)
     if MODELS[config.baselines.features_model].supervision == LABEL_SUPERVISED:
         msg = f"baselines.features_model: {config.baselines.features_model} is trained for variants alone"
         raise ConfigError(msg)
@@ -130,6 +136,28 @@ def _check_names(config: Config) -> None:
     for name in names:
         if names.count(name) > 1:
             msg = f"datasets: the name '{name}' is given twice; names must differ"
+            raise ConfigError(msg)
+
+
+def _check_ablations(config: Config) -> None:
+    """Rows must be methods of this run, factors keys of a variant, and the curve one of the factors."""
+    for name, one in config.ablations.items():
+        where = f"ablations.{name}"
+        if name in TAKEN:
+            msg = f"{where}: every run makes a table or figure of this name; choose another"
+            raise ConfigError(msg)
+        for row in one.rows:
+            if row not in config.methods:
+                hint = _hint(row, config.methods)
+                msg = f"{where}.rows: '{row}' is none of `methods`; {hint}add it there"
+                raise ConfigError(msg)
+        for title, key in one.factors.items():
+            if tuple(key.split(".")) not in _VARIED:
+                known = [".".join(path) for path in _VARIED]
+                msg = f"{where}.factors.{title}: unknown key '{key}'; {_hint(key, known)}see config/README.md"
+                raise ConfigError(msg)
+        if one.curve and one.curve not in one.factors:
+            msg = f"{where}.curve: '{one.curve}' is none of its factors, {', '.join(one.factors) or 'none'}"
             raise ConfigError(msg)
 
 
@@ -229,6 +257,10 @@ def _is_section(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
-def _hint(name: str, known: list[str]) -> str:
+def _hint(name: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(name, known, n=3)
     return f"did you mean {' or '.join(close)}? " if close else ""
+
+
+_VARIED = [path for path in _leaves(Config) if path[0] in Overrides.model_fields]
+"""Keys that a variant can change."""

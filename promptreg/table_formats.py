@@ -42,11 +42,11 @@ def csv_text(frame: pd.DataFrame) -> str:
 
 
 def to_markdown(table: Table) -> str:
-    """Return a pipe table with the footnote beneath."""
+    """Return a pipe table with the footnote beneath; foreign cells are in italics."""
 
     def text(cell: Cell) -> str:
         safe = cell.text.replace("|", r"\|").replace("*", r"\*").replace("_", r"\_")
-        return f"**{safe}**" if cell.bold else safe
+        return f"**{safe}**" if cell.bold else f"*{safe}*" if cell.foreign else safe
 
     header = [f"{group}: {title}" if group else title for group, title in table.header]
     body = tabulate(
@@ -61,7 +61,10 @@ def to_markdown(table: Table) -> str:
 
 
 def to_latex(table: Table) -> str:
-    """Return a `tabular` for the booktabs package, with the footnote as a last row over all columns."""
+    """Return a `tabular` for the booktabs package, with the footnote as a last row over all columns.
+
+    Foreign cells are grey, which takes the package xcolor.
+    """
     n_columns = len(table.header)
     spans = [(group, len(list(part))) for group, part in groupby(group for group, _ in table.header)]
     tops = [
@@ -101,9 +104,13 @@ def latex_escape(text: str) -> str:
 
 def _latex_cell(cell: Cell) -> str:
     text = latex_escape(cell.text)
+    if cell.foreign:
+        return rf"\textcolor{{gray}}{{{text}}}"
     return rf"\textbf{{\boldmath {text}}}" if cell.bold else text
 
 
 def _html_cell(cell: Cell) -> str:
     text = escape(cell.text)
+    if cell.foreign:
+        return f'<td style="color: #666">{text}</td>'
     return f"<td><strong>{text}</strong></td>" if cell.bold else f"<td>{text}</td>"

@@ -40,10 +40,11 @@ LONGEST_REASON = 80
 
 @dataclass(frozen=True)
 class Cell:
-    """The text of one cell; bold where it is the best of its column."""
+    """The text of one cell; bold where it is the best of its column, foreign where it is not ours."""
 
     text: str
     bold: bool = False
+    foreign: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,13 +97,21 @@ def ablation_table(
     groups: Sequence[tuple[str, str]] | None = None,
     metrics: Sequence[str] = METRICS,
     prealign: str = "",
+    subjects: Subjects | None = None,
     seed: int = 0,
 ) -> Table:
     """Compare variants, one a row; `variants` maps each to the settings in which it differs, if any."""
     factors = dict.fromkeys(factor for settings in variants.values() for factor in settings)
     lead = {f: {name: settings.get(f, DASH) for name, settings in variants.items()} for f in factors}
     return _comparison(
-        frame, list(variants), lead, groups=groups, metrics=metrics, prealign=prealign, seed=seed
+        frame,
+        list(variants),
+        lead,
+        groups=groups,
+        metrics=metrics,
+        prealign=prealign,
+        subjects=subjects,
+        seed=seed,
     )
 
 

@@ -176,6 +176,7 @@ rule report:
         f"{plan.root}/figures/ranks.{FORMAT}",
         f"{plan.root}/figures/stability.{FORMAT}",
         f"{plan.root}/figures/time.{FORMAT}",
+        expand(f"{plan.root}/figures/{{name}}.{FORMAT}", name=plan.config.ablations),
         plan.gallery_files("{root}/figures/{dataset}/{pair}"),
         expand(f"{plan.root}/extremes/{{dataset}}", dataset=plan.datasets),
         f"{plan.root}/figures/rulegraph.{FORMAT}",

@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 PAGE_WIDTH = 7.2
 """Width of a full-page figure, inches."""
 GREY = "#7f7f7f"
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
+STROKES = ("-", "--", "-.", ":")
 MOVING_TINT, FIXED_TINT = (1.0, 0.45, 0.0), (0.0, 0.55, 1.0)
 """Orange and blue add to white and stay apart for every kind of colour vision."""
 LOOK: dict[Any, Any] = {
@@ -45,6 +47,23 @@ def colors(n: int, palette: str) -> list[tuple[float, float, float]]:
     """Return n colours of a seaborn palette; beyond its length, evenly spaced hues of equal lightness."""
     base = sns.color_palette(palette)
     return list(base[:n]) if n <= len(base) else list(sns.husl_palette(n, l=0.6))
+
+
+def line_of(names: Sequence[str], palette: str) -> dict[str, dict[str, Any]]:
+    """Return each name's colour, marker and line style for `Axes.plot`; no two of forty are alike.
+
+    Colours come round after a palette's length, where markers move on by one and lines are broken otherwise.
+    """
+    base = sns.color_palette(palette)
+    turns = [divmod(number, len(base)) for number in range(len(names))]
+    return {
+        name: {
+            "color": base[place],
+            "marker": MARKERS[(place + turn) % len(MARKERS)],
+            "linestyle": STROKES[turn % len(STROKES)],
+        }
+        for name, (turn, place) in zip(names, turns, strict=True)
+    }
 
 
 def color_of(names: Sequence[str], palette: str) -> dict[str, tuple[float, float, float]]:

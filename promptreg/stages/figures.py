@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from promptreg.atomic import replacing
 from promptreg.config import Config
+from promptreg.figures.ablations import ablation_curves, ablation_rows
 from promptreg.figures.distributions import metric_distributions, stage_times
 from promptreg.figures.ranks import critical_differences, rank_stability
 from promptreg.figures.rulegraph import rule_graph
@@ -51,6 +52,16 @@ def times(source: str, config: Config) -> Figure:
     return stage_times(table.data, config.methods, palette=config.figures.palette)
 
 
+def ablations(source: str, config: Config) -> Figure:
+    """Draw an ablation from its table, which has the name of it."""
+    asked = config.ablations[Path(source).stem]
+    data = pd.read_csv(source, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(asked.factors, str))
+    data = data.fillna(dict.fromkeys(["unit", "group"], ""))
+    if asked.curve:
+        return ablation_curves(data, list(asked.factors), along=asked.curve, palette=config.figures.palette)
+    return ablation_rows(data, palette=config.figures.palette)
+
+
 def rules(source: str, config: Config) -> Figure:
     """Draw the rule graph from Snakemake's own dot text."""
     return rule_graph(Path(source).read_text(), palette=config.figures.palette)
@@ -62,6 +73,7 @@ FIGURES = {
     "stability": stability,
     "time": times,
     "rulegraph": rules,
+    "ablation": ablations,
 }
 
 

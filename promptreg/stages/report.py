@@ -6,7 +6,7 @@ import io
 import logging
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pandas as pd
 import PIL.Image
 import yaml
 
+from promptreg.ablation import ablation
 from promptreg.config import Config
 from promptreg.consistency import law_warnings, rank_warnings, unit_warnings
 from promptreg.disclosure import licences_of
@@ -26,7 +27,7 @@ from promptreg.resampling import INTERVAL_KIND
 from promptreg.stages.extremes import INDEX
 from promptreg.stages.listing import subjects_in
 from promptreg.stages.tables import Measured, measured, published_numbers
-from promptreg.stats import case_values, summarize
+from promptreg.stats import Subjects, case_values, summarize
 from promptreg.tables import METRICS
 
 log = logging.getLogger("promptreg")
@@ -68,8 +69,12 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
         Report(
             title="PromptReg benchmark",
             summary=_summary(frame, config),
-            tables=(*_tables(made), *_published(inputs[3])),
-            figures=tuple(_figures(inputs[4:], config.figures.format)),
+            tables=(
+                *_tables(made),
+                *_ablations(frame, config, inputs[3], subjects),
+                *_published(inputs[3]),
+            ),
+            figures=tuple(_figures(inputs[4:], config.figures.format, _titles(config))),
             problems=problems(frame),
             warnings=warnings.reset_index(drop=True),
             settings=yaml.safe_dump(job["config"], sort_keys=False, allow_unicode=True),
@@ -98,6 +103,22 @@ def _tables(made: Measured) -> tuple[ReportTable, ...]:
         ),
         ReportTable("Time", "Seconds per pair.", made.time),
     )
+
+
+def _ablations(
+    frame: pd.DataFrame, config: Config, published: str, subjects: Subjects
+) -> Iterator[ReportTable]:
+    """The tables over some of the methods, with published numbers of the same settings in grey."""
+    numbers = published_numbers(published)
+    for name, one in config.ablations.items():
+        table = ablation(frame, config, name, numbers=numbers, subjects=subjects)
+        yield ReportTable(f"{name}: {one.title}", "Mean ± SD over pairs; see the note beneath.", table)
+
+
+def _titles(config: Config) -> dict[str, str]:
+    """What is said beneath a figure, by its name."""
+    means = "Mean and 95 % interval over pairs; grey: as published, not comparable."
+    return _CAPTIONS | {name: f"{one.title}. {means}" for name, one in config.ablations.items()}
 
 
 def _contamination(seen: list[list[str]]) -> tuple[str, ...]:
@@ -139,7 +160,7 @@ def _published(path: str) -> Iterator[ReportTable]:
         yield ReportTable(title, f"{WARNING[0].upper()}{WARNING[1:]}.", table, foreign=True)
 
 
-def _figures(paths: list[str], fmt: str) -> list[ReportFigure]:
+def _figures(paths: list[str], fmt: str, captions: Mapping[str, str]) -> list[ReportFigure]:
     """The figures in the given order; a folder stands for the pictures of one pair."""
     figures: list[ReportFigure] = []
     for path in map(Path, paths):
@@ -149,7 +170,7 @@ def _figures(paths: list[str], fmt: str) -> list[ReportFigure]:
         for file in sorted(path.glob(f"*.{fmt}")) if path.is_dir() else [path]:
             place = f"{path.parent.name} / {path.name}: {file.stem}" if path.is_dir() else file.stem
             content = compact(file.read_bytes()) if fmt == "png" else file.read_bytes()
-            figures.append(ReportFigure(place, _CAPTIONS.get(file.stem, ""), content, fmt))
+            figures.append(ReportFigure(place, captions.get(file.stem, ""), content, fmt))
     return figures
 
 

@@ -51,8 +51,7 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
     made = measured(measures, timings, subjects_in(inputs[2]), config, job["seen"])
     folder = Path(output).parent
     for name, table in made.shown.items():
-        for suffix, writer in WRITERS.items():
-            _write(folder / f"{name}.{suffix}", writer(table))
+        write_table(table, folder, name)
     _write(folder / "rank_stability.csv", csv_text(made.stability))
     _write(folder / "per_pair.csv", csv_text(made.pairs))
     _write_published(published_numbers(inputs[3]), folder)
@@ -80,6 +79,12 @@ def measured(
         place_shares(found, subjects=subjects, seed=config.seed),
         per_pair(measures),
     )
+
+
+def write_table(table: Table, folder: Path, name: str) -> None:
+    """Write a table in every format, each file whole or not at all."""
+    for suffix, writer in WRITERS.items():
+        _write(folder / f"{name}.{suffix}", writer(table))
 
 
 def published_numbers(path: str) -> list[Number]:

@@ -1,9 +1,11 @@
 import json
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import PIL.Image
 import pytest
+import yaml
 from tiny_checkpoints import PAYLOAD, publish, row, unpublished
 
 from promptreg import checkpoints, layout, plan
@@ -11,6 +13,7 @@ from promptreg.plan import Plan
 from promptreg.registry import MODELS
 from promptreg.settings import ConfigError
 
+ROOT = Path(__file__).resolve().parents[2]
 SMALL = {"methods": ["identity", "promptreg"], "datasets": [{"name": "d"}], "shard_size": 2}
 
 
@@ -416,3 +419,49 @@ def test_tables_and_report_are_told_who_has_seen_the_data_and_nothing_else_is_ma
         pairs_jobs.add(one.pairs_job("d", "000"))
     assert seen == {"": [], "CHAOS": [["mine", "d", "MR"]], "other": []}
     assert len(pairs_jobs) == 1
+
+
+def shipped(name, **changes):
+    """A plan of a shipped configuration over the demo's pictures."""
+    raw = yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text())
+    return Plan({**raw, "datasets": [{"name": "demo", "reader": "demo", "dimension": 2}], **changes})
+
+
+def stores(one, name):
+    """Paths of the stores of a kind that a plan asks for."""
+    return {path for path in jobs(one) if stage_of(path) == name}
+
+
+@pytest.mark.parametrize(
+    ("name", "searches", "variants"),
+    [("ablation_prompts", 2, 9), ("ablation_views", 1, 22), ("ablation_sigma", 7, 7)],
+)
+def test_a_grid_embeds_once_and_searches_only_where_the_search_differs(name, searches, variants):
+    grid = shipped(name)
+    first = next(iter(grid.variants))
+    alone = shipped(name, methods=[first], ablations={})
+    assert stores(grid, "embeddings") == stores(alone, "embeddings")
+    assert len(stores(grid, "rois")) == searches
+    assert len(stores(grid, "correspondences")) == len(grid.variants) == variants
+
+
+def test_one_more_number_of_views_marginalizes_and_fits_and_does_nothing_else():
+    before = shipped("ablation_views")
+    variants = yaml.safe_load((ROOT / "config/ablation_views.yaml").read_text())["variants"]
+    after = shipped(
+        "ablation_views",
+        methods=[*before.config.methods, "random_12"],
+        variants={**variants, "random_12": {"marginalize": {"views": 12}}},
+    )
+    stages, new, gone = changed(before, after)
+    assert stages == {"gallery", "tables", "report", "figures"}
+    assert gone == []
+    assert [path.removeprefix("results/") for path in new] == [
+        f"{kind}/random_12/demo/000" for kind in ("correspondences", "ddf", "metrics")
+    ]
+
+
+def test_an_ablation_is_made_anew_when_its_rows_change_and_not_when_colours_do():
+    before, after = shipped("ablation_sigma"), shipped("ablation_sigma", figures={"palette": "muted"})
+    assert before.ablation_job("table3") == after.ablation_job("table3")
+    assert before.ablation_job("table3") != shipped("ablation_sigma", seed=1).ablation_job("table3")
