@@ -22,6 +22,8 @@ LAYERS = (
         "atomic",
         "checkpoint_table",
         "tsv",
+        "source_table",
+        "unpack",
         "trust",
         "download",
         "licences",
