@@ -28,9 +28,9 @@ shell.prefix(
 )
 
 
-def growing(amount):
-    """A resource that doubles with every further attempt at a job."""
-    return lambda wildcards, attempt: amount * 2 ** (attempt - 1)
+def growing(amount, most=float("inf")):
+    """A resource that doubles with every further attempt at a job, to no more than `most`."""
+    return lambda wildcards, attempt: min(amount * 2 ** (attempt - 1), most)
 
 
 wildcard_constraints:

@@ -12,7 +12,7 @@ rule learn:
     threads: 1
     resources:
         mem_mb=growing(32000),
-        runtime=growing(2880),
+        runtime=growing(2880, most=10080),
         gpu=lambda w: gpus(plan, "learn"),
     params:
         job=lambda w: plan.learn_job(w.baseline, w.dataset),
