@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from promptreg.cli_data import app as data
 from promptreg.cli_tools import app as tools
 from promptreg.cli_weights import app as weights
 from promptreg.registry import TABLES
@@ -22,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(weights, name="weights")
+app.add_typer(data, name="data")
 app.add_typer(tools, name="tools")
 
 STAGES = (

@@ -26,6 +26,8 @@ LAYERS = (
         "unpack",
         "trust",
         "download",
+        "zenodo",
+        "file_list",
         "licences",
         "state_dicts",
         "checkpoints",
@@ -63,10 +65,11 @@ LAYERS = (
         *("report", "report_page", "figures"),
     ),
     (
+        *("data_folders", "data_check"),
         *("stages", "training", "onepair", "naming", "shards"),
         *("layout", "demand", "plan", "rulegraph", "runguard"),
     ),
-    ("cli", "cli_weights", "cli_tools"),
+    ("cli", "cli_weights", "cli_tools", "cli_data"),
 )
 SCIENCE = LAYERS[3]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
