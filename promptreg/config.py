@@ -308,6 +308,11 @@ class Figures(Section):
     gallery: int = Field(4, ge=0, description="pairs of each data set that are drawn with every method")
     palette: str = Field("colorblind", description="seaborn palette")
     format: Literal["png", "svg", "pdf"] = Field("png", description="file format of the figures")
+    vector: Literal["pdf", "svg"] = Field("pdf", description="format for print, written beside the other")
+    paradigms: tuple[str, ...] = Field(
+        ("niftyreg", "samreg", "same_coordinate", "video_transfer", "promptreg"),
+        description="methods whose regions are drawn side by side, those that are among `methods`",
+    )
 
 
 class Overrides(Section):

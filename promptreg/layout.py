@@ -227,9 +227,22 @@ class Layout:
         shard = plan.shard_of(pair)
         stores = [f"{root}/pairs/{dataset}/{shard}.zarr", *self.image_stores(dataset, [plan.pairs[position]])]
         stores += self.fields(dataset, pair).values()
-        return stores + [
-            f"{root}/correspondences/{self.marginal_of[name]}/{dataset}/{shard}.zarr" for name in self.shown
-        ]
+        return stores + list(dict.fromkeys(self.searched(dataset, pair).values()))
+
+    def searched(self, dataset: str, pair: str) -> dict[str, str]:
+        """The correspondences of a pair by variant: of the one that is shown, and of those beside it."""
+        shard = self.datasets[dataset].shard_of(pair)
+        beside = [name for name in self.config.figures.paradigms if name in self.variants]
+        names = dict.fromkeys([*self.shown, *(name for name in beside if name in self.runnable)])
+        return {
+            name: f"{self.root}/correspondences/{self.marginal_of[name]}/{dataset}/{shard}.zarr"
+            for name in names
+        }
+
+    @property
+    def figure_formats(self) -> list[str]:
+        """The formats of every figure, that of the report first."""
+        return list(dict.fromkeys((self.config.figures.format, self.config.figures.vector)))
 
     def fields(self, dataset: str, pair: str) -> dict[str, str]:
         """The ddf store of a pair for every method that can run here."""

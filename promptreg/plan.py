@@ -216,6 +216,7 @@ class Plan(Layout):
             pair=pair,
             dataset=dataset,
             fields=self.fields(dataset, pair),
+            searched=self.searched(dataset, pair),
             shown=self.shown[0] if self.shown else None,
             figures=self.config.figures.model_dump(),
         )

@@ -37,7 +37,11 @@ rule ablation_figure:
     input:
         f"{plan.root}/tables/{{ablation}}.csv",
     output:
-        report(
+        printed=expand(
+            f"{plan.root}/figures/{{{{ablation}}}}.{{fmt}}",
+            fmt=plan.figure_formats[1:],
+        ),
+        shown=report(
             f"{plan.root}/figures/{{ablation}}.{FORMAT}",
             caption="../workflow/report/ablation.rst",
             category="Ablations",
@@ -57,4 +61,4 @@ rule ablation_figure:
     message:
         "Drawing the ablation {wildcards.ablation}"
     shell:
-        "promptreg stage figures --job {params.job:q} --output {output:q} {input:q} 2> {log:q}"
+        "promptreg stage figures --job {params.job:q} --output {output.shown:q} {input:q} 2> {log:q}"

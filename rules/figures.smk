@@ -83,7 +83,10 @@ rule figure:
     input:
         lambda w: plan.figure_input(w.figure),
     output:
-        report(
+        printed=expand(
+            f"{plan.root}/figures/{{{{figure}}}}.{{fmt}}", fmt=plan.figure_formats[1:]
+        ),
+        shown=report(
             f"{plan.root}/figures/{{figure}}.{FORMAT}",
             caption="../workflow/report/{figure}.rst",
             category="Figures",
@@ -103,7 +106,7 @@ rule figure:
     message:
         "Drawing {wildcards.figure}"
     shell:
-        "promptreg stage figures --job {params.job:q} --output {output:q} {input:q} 2> {log:q}"
+        "promptreg stage figures --job {params.job:q} --output {output.shown:q} {input:q} 2> {log:q}"
 
 
 rule gallery:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
 
@@ -44,9 +45,13 @@ _METADATA: dict[str, dict[str, Any]] = {
 
 
 def colors(n: int, palette: str) -> list[tuple[float, float, float]]:
-    """Return n colours of a seaborn palette; beyond its length, evenly spaced hues of equal lightness."""
-    base = sns.color_palette(palette)
-    return list(base[:n]) if n <= len(base) else list(sns.husl_palette(n, l=0.6))
+    """Return n colours of a seaborn palette; beyond its length come the same darker, then lighter, then anew.
+
+    Lightness is seen alike by every kind of colour vision, which further hues are not.
+    """
+    base = np.array(sns.color_palette(palette))
+    tones = np.concatenate([base, 0.55 * base, 1 - 0.45 * (1 - base)])
+    return [tuple(map(float, tones[number % len(tones)])) for number in range(n)]
 
 
 def line_of(names: Sequence[str], palette: str) -> dict[str, dict[str, Any]]:

@@ -8,13 +8,12 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from promptreg.atomic import replacing
 from promptreg.config import Config
 from promptreg.figures.ablations import ablation_curves, ablation_rows
 from promptreg.figures.distributions import metric_distributions, stage_times
 from promptreg.figures.ranks import critical_differences, rank_stability
 from promptreg.figures.rulegraph import rule_graph
-from promptreg.figures.style import encode
+from promptreg.stages.figurefiles import write_figure
 from promptreg.stats import case_values
 from promptreg.tables import METRICS, seconds_table
 
@@ -22,10 +21,10 @@ TEXTS = ("dataset", "group", "entry", "metric", "alike")
 
 
 def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
-    """Write one figure: `job["figure"]` is a name in `FIGURES`; `inputs` its one source."""
+    """Write the figure `job["figure"]` of `FIGURES` to `output`, and beside it for print; one source."""
     config = Config.model_validate(job["config"])
-    with replacing(output) as path:
-        path.write_bytes(encode(FIGURES[job["figure"]](inputs[0], config), config.figures.format))
+    figure = FIGURES[job["figure"]](inputs[0], config)
+    write_figure(figure, Path(output).with_suffix(""), config.figures.model_dump())
 
 
 def distributions(source: str, config: Config) -> Figure:

@@ -7,22 +7,31 @@ from typing import Any
 
 import torch
 import xarray as xr
+from matplotlib.figure import Figure
 
-from promptreg.atomic import replacing
 from promptreg.correspond import Correspondences
 from promptreg.figures.methods import methods_side_by_side
 from promptreg.figures.overlays import before_and_after
+from promptreg.figures.paradigms import paradigms_side_by_side
 from promptreg.figures.prompts_rois import prompts_and_rois
-from promptreg.figures.style import encode
 from promptreg.figures.uncertainty import uncertainty_maps
+from promptreg.paradigms import (
+    carried_regions,
+    labelled_regions,
+    rows_of,
+    searched_regions,
+    target_regions,
+)
+from promptreg.stages.figurefiles import write_figure
 from promptreg.stages.inputs import Inputs, NoResult, roi_pairs_from
-from promptreg.types import Ddf, PointPrompts
+from promptreg.types import Ddf, Pair, PointPrompts
 
 
 def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
     """Write the pictures of one pair into the folder `output`, or a text that says why there are none."""
     fields: dict[str, str] = job["fields"]
-    stores = Inputs([one for one in inputs if one not in fields.values()])
+    apart = {*fields.values(), *job["searched"].values()}
+    stores = Inputs([one for one in inputs if one not in apart])
     name, style = job["pair"], job["figures"]
     folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
@@ -32,24 +41,54 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
         (folder / "not_drawn.txt").write_text(f"{reason}\n")
         return
     drawn = {method: _field(path, name) for method, path in fields.items()}
+    labels = {side: _values(record, side) for side in ("moving_labels", "fixed_labels")}
     figures: dict[str, Any] = {
-        "methods": methods_side_by_side(
-            pair,
-            drawn,
-            moving_labels=_values(record, "moving_labels"),
-            fixed_labels=_values(record, "fixed_labels"),
-            palette=style["palette"],
-        )
+        "methods": methods_side_by_side(pair, drawn, **labels, palette=style["palette"])
     }
     field = drawn.get(job["shown"], "")
     if isinstance(field, Ddf):
-        found = correspondences_from(stores.read("correspondences", name))
+        searched = {method: _found(path, name) for method, path in job["searched"].items()}
+        found = searched[job["shown"]]
+        assert found is not None
         figures["prompts"] = prompts_and_rois(pair, found, palette=style["palette"])
         figures["overlay"] = before_and_after(pair, field)
         figures["uncertainty"] = uncertainty_maps(pair, found)
+        columns = {method: drawn[method] for method in style["paradigms"] if method in drawn}
+        figures["paradigms"] = _paradigms(pair, found, columns, searched, labels, style["palette"])
     for title, figure in figures.items():
-        with replacing(folder / f"{title}.{style['format']}") as path:
-            path.write_bytes(encode(figure, style["format"]))
+        write_figure(figure, folder / title, style)
+
+
+def _paradigms(
+    pair: Pair,
+    found: Correspondences,
+    fields: dict[str, Ddf | str],
+    searched: dict[str, Correspondences | None],
+    labels: dict[str, Any],
+    palette: str,
+) -> Figure:
+    """The regions of all paradigms for the first prompts of the variant that is shown."""
+    target = target_regions(found, rows_of(found))
+    columns = []
+    if all(one is not None for one in labels.values()):
+        columns.append(labelled_regions("known class: labels", pair, *labels.values(), target))
+    for method, field in fields.items():
+        own = searched.get(method)
+        if own is not None:
+            columns.append(searched_regions(f"searched: {method}", own, target))
+        else:
+            columns.append(
+                carried_regions(f"carried by the field of {method}", field, target, pair.fixed.grid)
+            )
+    return paradigms_side_by_side(pair, target, columns, palette=palette)
+
+
+def _found(path: str, name: str) -> Correspondences | None:
+    """What a variant found, unless it has no result for the pair."""
+    try:
+        return correspondences_from(Inputs([path]).read("correspondences", name))
+    except NoResult:
+        return None
 
 
 def correspondences_from(record: xr.Dataset) -> Correspondences:

@@ -50,6 +50,8 @@ _CAPTIONS = {
     "methods": "The fixed image, then the moving image as moved by every method; solid contours are "
     "fixed labels, dashed ones warped labels.",
     "overlay": "Before and after PromptReg: deformed grid, moved image, overlay, checkerboard.",
+    "paradigms": "What different paradigms take for the region (left) that a prompt (arrow) points at: the "
+    "structure with the label under the prompt, the region carried by a field, the region of a search.",
     "extremes": "The moving image after the pre-alignment, the fixed one, the moved one, and both laid over "
     "each other (moved orange, fixed blue; fixed labels solid, warped ones dashed).",
     "uncertainty": "Largest variance of the regions' probabilities over the views.",

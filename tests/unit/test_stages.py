@@ -256,7 +256,8 @@ def test_the_gallery_draws_a_registered_pair_and_says_why_another_is_not_drawn(r
         job = json.loads(run.gallery_job("d", pair))
         gallery.run(job, run.gallery_inputs("d", pair), str(tmp_path / pair))
     names = {one.name for one in (tmp_path / "good").iterdir()}
-    assert names == {"methods.png", "prompts.png", "overlay.png", "uncertainty.png"}
+    pictures = ("methods", "prompts", "overlay", "uncertainty", "paradigms")
+    assert names == {f"{picture}.{kind}" for picture in pictures for kind in ("png", "pdf")}
     assert [one.name for one in (tmp_path / "bad").iterdir()] == ["not_drawn.txt"]
     assert "absent.png" in (tmp_path / "bad" / "not_drawn.txt").read_text()
 

@@ -15,6 +15,7 @@ PRODUCTS = (
     *(f"figures/{name}.png" for name in ("distributions", "ranks", "stability", "time", "rulegraph")),
     *("extremes/tiny/index.csv", "extremes/tiny/000.png", "report.html"),
     *(f"figures/tiny/down/{name}.png" for name in ("methods", "prompts", "overlay", "uncertainty")),
+    *("figures/ranks.pdf", "figures/tiny/down/paradigms.png", "figures/tiny/down/paradigms.pdf"),
 )
 
 
