@@ -26,15 +26,13 @@ include: "rules/ablations.smk"
 rule all:
     default_target: True
     input:
-        f"{plan.root}/metrics.parquet",
-        f"{plan.root}/timings.parquet",
-        f"{plan.root}/tables/table1.csv",
-        f"{plan.root}/figures/distributions.{FORMAT}",
-        f"{plan.root}/figures/time.{FORMAT}",
-        plan.gallery_files("{root}/figures/{dataset}/{pair}"),
-        expand(f"{plan.root}/tables/{{name}}.csv", name=plan.config.ablations),
-        expand(f"{plan.root}/figures/{{name}}.{FORMAT}", name=plan.config.ablations),
-        f"{plan.root}/report.html",
+        *(
+            lambda w, one=one: checkpoints.fetch.get(source=one).output
+            for one in plan.to_fetch
+        ),
+        lambda w: plan.targets(
+            [checkpoints.fetch.get(source=one) for one in plan.to_fetch]
+        ),
 
 
 localrules:

@@ -33,7 +33,12 @@ class Dataset(Section):
     name: str = Field(pattern=r"^[A-Za-z0-9_-]+$", description="its name in results and tables")
     reader: str = Field("manifest", description="registered reader (promptreg list datasets)")
     path: str | None = Field(
-        None, description="file or folder that the reader opens; the top-level `manifest` if absent"
+        None,
+        description="file or folder that the reader opens; if absent the folder of the published data set in "
+        "`data_dir`, which is fetched first where that may be, or the top-level `manifest`",
+    )
+    source: str | None = Field(
+        None, description="published data set (promptreg data list); the one called as the reader if absent"
     )
     dimension: Literal[2, 3] | None = Field(None, description="take only the 2D or only the 3D pairs")
     limit: int | None = Field(None, ge=1, description="take only the first so many pairs")
@@ -349,6 +354,15 @@ class Config(Section):
 
     results_dir: str = Field("results", min_length=1, description="folder of all results")
     manifest: str | None = Field(None, description="CSV of pairs for data sets that name no path")
+    data_dir: str | None = Field(
+        None,
+        description="folder with a folder for each published data set; $PROMPTREG_DATA, or data, if absent",
+    )
+    absent_data: Literal["stop", "leave_out"] = Field(
+        "stop",
+        description="what happens where data are absent and cannot be downloaded: stop and say what to do; or "
+        "leave_out the data set, and name it in the report",
+    )
     seed: int = Field(0, ge=0, description="every random draw derives from it")
     shard_size: int = Field(10, ge=1, description="pairs (or images) in one job")
     datasets: tuple[Dataset, ...] = Field(
@@ -375,8 +389,9 @@ class Config(Section):
     )
     accept_licences: tuple[str, ...] = Field(
         (),
-        description="released weights whose licence you have read and accept, by name in checkpoints.tsv, or "
-        "all: asked for where it forbids commercial use or access is granted one by one",
+        description="released weights and data whose licence you have read and accept, by name in "
+        "checkpoints.tsv or sources.tsv, or all: asked for where it forbids commercial use, where access is "
+        "granted one by one, or where it is not known here",
     )
     embed: Embed = Embed()
     search: Search = Search()

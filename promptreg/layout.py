@@ -11,6 +11,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
+from promptreg.availability import availability, root_of
 from promptreg.checkpoints import obstacle, shipped_hash
 from promptreg.config import Config
 from promptreg.datasets.base import PairSpec
@@ -28,9 +29,12 @@ class Layout:
     def __init__(self, raw: Mapping[str, Any]) -> None:
         self.config: Config = load(raw)
         self.root = self.config.results_dir
+        data = availability(self.config)
+        self.to_fetch, self.left_out = data.to_fetch, dict(data.left_out)
+        self.data_root = str(root_of(self.config))
         self.datasets = {
             spec.name: DatasetPlan(spec, self.config.manifest, self.config.shard_size)
-            for spec in self.config.datasets
+            for spec in data.datasets
         }
         chosen = [name for name in self.config.methods if name not in BASELINES]
         self.variants = {name: variant(self.config, name) for name in chosen}
@@ -46,6 +50,26 @@ class Layout:
             self.views_of[name] = (encoder, block)
             self.search_of[name] = search
             self.marginal_of[name] = marginals.label(name, [search, one.marginalize.model_dump()])
+
+    def check(self) -> None:
+        """List the pairs of every data set that is here; ConfigError on bad input."""
+        for plan in self.datasets.values():
+            if Path(plan.path or "").name not in self.to_fetch:
+                plan.shards()
+
+    def targets(self, fetched: Iterable[object] = ()) -> list[str]:
+        """All that a run makes; `fetched` is waited for, since what data sets hold is only known then."""
+        list(fetched)
+        shown = self.config.figures.format
+        figures = ("distributions", "time", *self.config.ablations)
+        return [
+            f"{self.root}/metrics.parquet",
+            f"{self.root}/timings.parquet",
+            *(f"{self.root}/tables/{name}.csv" for name in ("table1", *self.config.ablations)),
+            *(f"{self.root}/figures/{name}.{shown}" for name in figures),
+            *self.gallery_files("{root}/figures/{dataset}/{pair}"),
+            f"{self.root}/report.html",
+        ]
 
     def rois_of(self, marginal: str) -> str:
         """The search whose ROIs a marginalization averages."""

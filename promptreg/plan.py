@@ -197,7 +197,7 @@ class Plan(Layout):
 
     def summary_job(self, stage: str, **more: str) -> str:
         """Tables, a figure or the report over everything; only figures and report depend on the style."""
-        settings = self.config.model_dump(mode="json", exclude={"results_dir", "accept_licences"})
+        settings = self.config.model_dump(mode="json", exclude={"results_dir", "accept_licences", "data_dir"})
         if stage == "tables":
             settings.pop("figures")
         if stage == "figures":

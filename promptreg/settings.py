@@ -17,6 +17,7 @@ from promptreg.config import Config, Embed, Fit, Marginalize, Overrides, Search
 from promptreg.entry import LABEL_SUPERVISED
 from promptreg.licences import ALL
 from promptreg.registry import BASELINES, DATASETS, MODELS, find
+from promptreg.source_table import sources
 
 TAKEN = (
     *("table1", "statistics", "ranking", "rank_stability", "time", "per_pair", "published"),
@@ -162,11 +163,12 @@ def _check_ablations(config: Config) -> None:
 
 
 def _check_accepted(names: tuple[str, ...]) -> None:
-    known = [ALL, *checkpoint_table()] if names else []
+    known = [ALL, *checkpoint_table(), *sources()] if names else []
     for name in names:
         if name not in known:
             msg = (
-                f"accept_licences: unknown weights '{name}'; {_hint(name, known)}known are {', '.join(known)}"
+                f"accept_licences: unknown weights or data '{name}'; {_hint(name, known)}known are "
+                f"{', '.join(known)}"
             )
             raise ConfigError(msg)
 

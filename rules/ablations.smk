@@ -57,7 +57,7 @@ rule ablation_figure:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        job=plan.summary_job("figures", figure="ablation"),
+        job=lambda w: plan.summary_job("figures", figure="ablation"),
     message:
         "Drawing the ablation {wildcards.ablation}"
     shell:

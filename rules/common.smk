@@ -17,7 +17,7 @@ if workflow.is_main_process:
 try:
     plan = Plan(config)
     FORMAT = plan.config.figures.format
-    plan.shard_files("{dataset}")
+    plan.check()
 except ConfigError as error:
     raise WorkflowError(f"the configuration cannot be used:\n{error}") from None
 
@@ -34,6 +34,7 @@ def growing(amount, most=float("inf")):
 
 
 wildcard_constraints:
+    source=r"[a-z0-9_]+",
     dataset=r"[A-Za-z0-9_-]+",
     pair=r"[A-Za-z0-9._-]+",
     shard=r"\d+",

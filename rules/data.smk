@@ -1,3 +1,28 @@
+localrules:
+    fetch,
+
+
+checkpoint fetch:
+    output:
+        f"{plan.root}/data/{{source}}.txt",
+    log:
+        f"{plan.root}/logs/fetch/{{source}}.log",
+    benchmark:
+        f"{plan.root}/benchmarks/fetch/{{source}}.tsv"
+    conda:
+        "../envs/promptreg.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(600),
+    params:
+        root=plan.data_root,
+    message:
+        "Fetching the data set {wildcards.source}"
+    shell:
+        "promptreg data fetch {wildcards.source} --root {params.root:q} --record {output:q} 2> {log:q}"
+
+
 rule images:
     output:
         directory(f"{plan.root}/images/{{dataset}}/{{shard}}.zarr"),

@@ -23,7 +23,7 @@ rule evaluate:
 
 rule gather:
     input:
-        plan.shard_files("{root}/metrics/{method}/{dataset}/{shard}.parquet"),
+        lambda w: plan.shard_files("{root}/metrics/{method}/{dataset}/{shard}.parquet"),
     output:
         metrics=f"{plan.root}/metrics.parquet",
         timings=f"{plan.root}/timings.parquet",
@@ -47,7 +47,7 @@ rule gather:
 
 rule listing:
     input:
-        plan.pair_stores,
+        lambda w: plan.pair_stores,
     output:
         f"{plan.root}/pairs.csv",
     log:

@@ -49,7 +49,7 @@ rule tables:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        job=plan.summary_job("tables"),
+        job=lambda w: plan.summary_job("tables"),
     message:
         "Writing all tables, and apart from them what others have published"
     shell:
@@ -180,7 +180,7 @@ rule report:
         f"{plan.root}/figures/stability.{FORMAT}",
         f"{plan.root}/figures/time.{FORMAT}",
         expand(f"{plan.root}/figures/{{name}}.{FORMAT}", name=plan.config.ablations),
-        plan.gallery_files("{root}/figures/{dataset}/{pair}"),
+        lambda w: plan.gallery_files("{root}/figures/{dataset}/{pair}"),
         expand(f"{plan.root}/extremes/{{dataset}}", dataset=plan.datasets),
         f"{plan.root}/figures/rulegraph.{FORMAT}",
     output:
@@ -200,7 +200,7 @@ rule report:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        job=plan.summary_job("report"),
+        job=lambda w: plan.summary_job("report"),
     message:
         "Writing the report"
     shell:

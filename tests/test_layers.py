@@ -65,7 +65,7 @@ LAYERS = (
         *("report", "report_page", "figures"),
     ),
     (
-        *("data_folders", "data_check"),
+        *("data_folders", "data_check", "availability"),
         *("stages", "training", "onepair", "naming", "shards"),
         *("layout", "demand", "plan", "rulegraph", "runguard"),
     ),

@@ -190,5 +190,5 @@ def test_an_absent_file_is_an_error_that_names_it(tmp_path):
 
 def test_accepted_licences_are_those_of_known_weights():
     assert load({"accept_licences": ["sam_vit_b", "all"]}).accept_licences == ("sam_vit_b", "all")
-    with pytest.raises(ConfigError, match="unknown weights 'sam_vit_x'; did you mean sam_vit_"):
+    with pytest.raises(ConfigError, match="unknown weights or data 'sam_vit_x'; did you mean sam_vit_"):
         load({"accept_licences": ["sam_vit_x"]})

@@ -67,7 +67,7 @@ def test_the_profile_at_the_root_is_used_without_being_named(fresh: Benchmark) -
 def test_every_rule_is_one_command_with_a_message_a_log_and_a_benchmark() -> None:
     text = "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
     wanted = ("shell", "message", "log", "benchmark", "conda", "threads", "resources")
-    n_rules = len(re.findall(r"^rule \w+:$", text, flags=re.MULTILINE))
+    n_rules = len(re.findall(r"^(?:rule|checkpoint) \w+:$", text, flags=re.MULTILINE))
     found = {name: len(re.findall(rf"^    {name}:", text, flags=re.MULTILINE)) for name in wanted}
     assert found == dict.fromkeys(wanted, n_rules)
     assert not re.search(r"^    (run|script):", text, flags=re.MULTILINE)

@@ -1,0 +1,92 @@
+"""Which data sets of a configuration are here, which are fetched first, and which are left out, and why.
+
+Imports no torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from promptreg.config import Config, Dataset
+from promptreg.data_folders import data_root, is_present, obstacle
+from promptreg.settings import ConfigError
+from promptreg.source_table import Source, sources
+
+
+@dataclass(frozen=True)
+class Availability:
+    """The data sets that take part, with their paths; sources to fetch; and who is left out, why."""
+
+    datasets: tuple[Dataset, ...]
+    to_fetch: tuple[str, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
+
+
+def availability(config: Config) -> Availability:
+    """Look for the data of every data set of a configuration.
+
+    Raises:
+        ConfigError: data are absent that cannot be downloaded, and `absent_data` is not "leave_out", or no
+            data set is left; says of each what to do.
+    """
+    root = root_of(config)
+    here: list[Dataset] = []
+    to_fetch: dict[str, None] = {}
+    left_out: list[tuple[str, str]] = []
+    for spec in config.datasets:
+        located, todo = _located(spec, config, root)
+        if todo:
+            left_out.append((spec.name, todo))
+            continue
+        here.append(located)
+        if located.path != spec.path and not is_present(Path(str(located.path))):
+            to_fetch[Path(str(located.path)).name] = None
+    if left_out and (config.absent_data == "stop" or not here):
+        raise ConfigError(_refusal(left_out, some_are_here=bool(here)))
+    return Availability(tuple(here), tuple(to_fetch), tuple(left_out))
+
+
+def root_of(config: Config) -> Path:
+    """Return the folder of published data sets that a configuration names, or the one of this machine."""
+    return Path(config.data_dir).expanduser() if config.data_dir else data_root()
+
+
+def source_of(spec: Dataset) -> Source | None:
+    """Return the published data set that is read, None for data of anybody's own.
+
+    Raises:
+        ConfigError: a source that is not known, or of another reader.
+    """
+    known = sources()
+    if spec.source is None:
+        return known.get(spec.reader)
+    if spec.source not in known:
+        msg = f"data set '{spec.name}': unknown source '{spec.source}'; known are {', '.join(known)}"
+        raise ConfigError(msg)
+    if known[spec.source].reader != spec.reader:
+        reader = known[spec.source].reader
+        msg = f"data set '{spec.name}': source '{spec.source}' is read by '{reader}', not by '{spec.reader}'"
+        raise ConfigError(msg)
+    return known[spec.source]
+
+
+def _located(spec: Dataset, config: Config, root: Path) -> tuple[Dataset, str]:
+    """The data set with its path, and what a user must do first, "" if nothing."""
+    source = source_of(spec)
+    if source is None:
+        return spec, ""
+    if spec.path is not None:
+        gone = f"{spec.path}: no such folder; correct `path`, or leave it out to read {root / source.name}"
+        return spec, "" if Path(spec.path).exists() else gone
+    folder = root / source.name
+    todo = "" if is_present(folder) else obstacle(source, root, config.accept_licences)
+    return spec.model_copy(update={"path": str(folder)}), todo
+
+
+def _refusal(left_out: list[tuple[str, str]], *, some_are_here: bool) -> str:
+    lines = [f"the data of {len(left_out)} data sets are absent:"]
+    lines += [f"- data set '{name}': {todo}" for name, todo in left_out]
+    if some_are_here:
+        lines.append("or set `absent_data: leave_out` to run the others; the report names what was left out")
+    return "\n".join(lines)
