@@ -5,11 +5,13 @@ Imports no torch.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from promptreg.config import Config, Dataset
 from promptreg.data_folders import data_root, is_present, obstacle
+from promptreg.registry import DATASETS
 from promptreg.settings import ConfigError
 from promptreg.source_table import Source, sources
 
@@ -69,6 +71,32 @@ def source_of(spec: Dataset) -> Source | None:
         msg = f"data set '{spec.name}': source '{spec.source}' is read by '{reader}', not by '{spec.reader}'"
         raise ConfigError(msg)
     return known[spec.source]
+
+
+def data_licences(config: Config, stated: Mapping[tuple[str, str], Iterable[str]]) -> dict[str, str]:
+    """Say under which licence the data of every data set may be used, and whom to cite.
+
+    `stated` names the public data sets that pairs of a data set and group come from, for data of anybody's
+    own.
+    """
+    found = {}
+    for spec in config.datasets:
+        names = {name for (dataset, _), several in stated.items() if dataset == spec.name for name in several}
+        source = source_of(spec)
+        terms = [_terms(source)] if source else [_terms_of(name) for name in sorted(names)]
+        own = "your own; not stated" if spec.reader == "manifest" else DATASETS[spec.reader].licence
+        found[spec.name] = ". ".join(terms) or own
+    return found
+
+
+def _terms(source: Source) -> str:
+    return f"{source.licence}; cite {source.citation}"
+
+
+def _terms_of(name: str) -> str:
+    """Terms of a public data set that a manifest names, such as "PI-CAI"."""
+    source = sources().get("".join(filter(str.isalnum, name.casefold())))
+    return f"{name}: {_terms(source) if source else 'not known here'}"
 
 
 def _located(spec: Dataset, config: Config, root: Path) -> tuple[Dataset, str]:

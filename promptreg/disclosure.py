@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from promptreg.checkpoint_table import find
 from promptreg.config import Config
 from promptreg.entry import LABEL_SUPERVISED, Entry
 from promptreg.registry import BASELINES, MODELS
@@ -62,7 +63,7 @@ def _entry(config: Config, method: str) -> Entry:
 
 
 def _licence(entry: Entry) -> str:
-    weights = f"; weights {entry.checkpoint}: config/checkpoints.tsv" if entry.checkpoint else ""
+    weights = f"; weights {entry.checkpoint}: {find(entry.checkpoint).licence}" if entry.checkpoint else ""
     return f"{entry.name}: {entry.licence}{weights}"
 
 

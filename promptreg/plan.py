@@ -9,6 +9,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from promptreg.availability import data_licences
 from promptreg.checkpoints import shipped_hash, signature
 from promptreg.datasets.base import PairSpec
 from promptreg.disclosure import seen_in_training
@@ -195,14 +196,16 @@ class Plan(Layout):
         """List all pairs."""
         return self._job("listing")
 
-    def summary_job(self, stage: str, **more: str) -> str:
+    def summary_job(self, stage: str, **more: Any) -> str:
         """Tables, a figure or the report over everything; only figures and report depend on the style."""
         settings = self.config.model_dump(mode="json", exclude={"results_dir", "accept_licences", "data_dir"})
         if stage == "tables":
             settings.pop("figures")
         if stage == "figures":
             return self._job(stage, config=settings, **more)
-        return self._job(stage, config=settings, seen=seen_in_training(self.config, self.sources))
+        if stage == "report":
+            more |= {"licences": data_licences(self.config, self.sources), "left_out": self.left_out}
+        return self._job(stage, config=settings, seen=seen_in_training(self.config, self.sources), **more)
 
     def ablation_job(self, name: str) -> str:
         """The table of one ablation."""

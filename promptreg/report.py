@@ -57,10 +57,11 @@ class ReportFigure:
 class Report:
     """What the page shows, in its order.
 
-    `problems` and `warnings` are frames (see `problems` and `promptreg.consistency`); `contamination` are
-    sentences on what methods have seen in training; `settings` is the configuration as text; `licences`,
-    `seeds`, `versions`, `hardware` and `run` are names with values. Only `run` may differ between two runs on
-    the same input (dates, host, duration).
+    `problems` and `warnings` are frames (see `problems` and `promptreg.consistency`); `left_out` says why
+    data sets do not take part; `contamination` are sentences on what methods have seen in training;
+    `settings` is the configuration as text; `licences` (of methods), `data_licences`, `seeds`, `versions`,
+    `hardware` and `run` are names with values. Only `run` may differ between two runs on the same input
+    (dates, host, duration).
     """
 
     title: str
@@ -71,7 +72,9 @@ class Report:
     warnings: pd.DataFrame = field(default_factory=pd.DataFrame)
     settings: str = ""
     contamination: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
     licences: Mapping[str, str] = field(default_factory=dict)
+    data_licences: Mapping[str, str] = field(default_factory=dict)
     seeds: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     hardware: Mapping[str, str] = field(default_factory=dict)
@@ -101,6 +104,7 @@ def render(report: Report) -> str:
     tables = [(one, Markup(to_html(one.table))) for one in report.tables]
     facts = [
         ("Licences of methods and models", report.licences),
+        ("Licences of data", report.data_licences),
         ("Seeds", report.seeds),
         ("Versions", report.versions),
         ("Hardware of the machine that wrote this page", report.hardware),

@@ -62,6 +62,9 @@ pre { background: #f6f6f6; padding: .9rem; overflow-x: auto; font-size: .8rem; l
 {% endfor %}
 
 <h2 id="problems">Failures and warnings</h2>
+{% for name, reason in report.left_out.items() %}
+<p class="warning">The data set <strong>{{ name }}</strong> was left out: {{ reason }}.</p>
+{% endfor %}
 {% for one in warnings %}
 <p class="warning"><strong>{{ one.entry }}</strong>, {{ one.dataset }} {{ one.group }} {{ one.label }}: \
 {{ one.warning }}.</p>

@@ -4,7 +4,12 @@ from promptreg.entry import Entry, table
 
 DATASETS = table(
     Entry("manifest", "promptreg.datasets.manifest:Manifest", "a CSV of paths: anybody's pairs"),
-    Entry("demo", "promptreg.datasets.demo:Demo", "embedded real pixels and 3D phantoms with exact truth"),
+    Entry(
+        "demo",
+        "promptreg.datasets.demo:Demo",
+        "embedded real pixels and 3D phantoms with exact truth",
+        licence="phantoms Apache-2.0; pictures as scikit-image ships them, each under terms of its own",
+    ),
     Entry("cohort", "promptreg.datasets.cohort:Cohort", "computed abdomens of many subjects, 2D and 3D"),
     Entry(
         "promis",

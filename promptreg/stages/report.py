@@ -82,6 +82,8 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
             settings=yaml.safe_dump(job["config"], sort_keys=False, allow_unicode=True),
             contamination=_contamination(job["seen"]),
             licences=licences_of(config),
+            data_licences=job["licences"],
+            left_out=job["left_out"],
             seeds=_seeds(config),
             versions=versions(),
             hardware=_hardware(),

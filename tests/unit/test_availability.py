@@ -2,7 +2,7 @@ import pytest
 from published_layouts import write_chaos, write_promis
 from tiny_sources import archive, publish_sources, source
 
-from promptreg.availability import availability, root_of, source_of
+from promptreg.availability import availability, data_licences, root_of, source_of
 from promptreg.config import Config, Dataset
 from promptreg.settings import ConfigError
 
@@ -102,3 +102,15 @@ def test_the_root_is_that_of_the_configuration_or_of_the_machine(monkeypatch, tm
     monkeypatch.setenv("PROMPTREG_DATA", str(tmp_path))
     assert root_of(Config()) == tmp_path
     assert str(root_of(Config(data_dir="there"))) == "there"
+
+
+def test_the_licence_of_data_is_that_of_the_source_or_of_what_a_manifest_names(known):
+    specs = (CHAOS, {"name": "own", "reader": "manifest"}, {"name": "mixed", "reader": "manifest"})
+    named = {("mixed", "MR"): ["CHAOS", "other"], ("mixed", "CT"): ["Promise12"]}
+    assert data_licences(config(known, *specs), named) == {
+        "b": "CC BY-NC-SA 4.0; cite nobody",
+        "own": "your own; not stated",
+        "mixed": "CHAOS: CC BY-NC-SA 4.0; cite nobody. Promise12: CC0; cite nobody. other: not known here",
+    }
+    said = data_licences(config(known, {"name": "demo", "reader": "demo"}), {("demo", "x"): []})
+    assert "scikit-image" in said["demo"]

@@ -2,7 +2,7 @@ import pytest
 
 from promptreg import disclosure
 from promptreg.config import Config
-from promptreg.disclosure import has_seen, seen_in_training, supervision_of
+from promptreg.disclosure import has_seen, licences_of, seen_in_training, supervision_of
 from promptreg.entry import Entry
 
 
@@ -46,3 +46,10 @@ def test_methods_are_listed_with_the_groups_that_they_have_seen(monkeypatch):
     sources = {("d", "MR"): ["CHAOS", "other"], ("d", "CT"): ["other"]}
     assert seen_in_training(config, sources) == [("a", "d", "MR")]
     assert seen_in_training(config, {}) == []
+
+
+def test_the_licence_of_a_method_names_that_of_its_weights():
+    config = Config.model_validate({"methods": ["niftyreg", "promptreg_sam_vit_b"]})
+    said = licences_of(config)
+    assert said["niftyreg"] == "niftyreg: BSD-3-Clause"
+    assert said["promptreg_sam_vit_b"] == "sam_vit_b: Apache-2.0; weights sam_vit_b: Apache-2.0"

@@ -125,3 +125,13 @@ def test_the_report_is_one_utf8_file(tmp_path):
 def test_a_figure_of_unknown_format_is_an_error_that_names_it():
     with pytest.raises(ValueError, match="figure 'x': unknown format 'bmp'"):
         ReportFigure("x", "", b"", "bmp").uri  # noqa: B018
+
+
+def test_licences_of_data_and_data_sets_that_were_left_out_are_named():
+    page = render(
+        Report("T", "S", data_licences={"MR": "CC <BY>"}, left_out={"MR-Prostate": "ask the trial & wait"})
+    )
+    assert "Licences of data" in page
+    assert '<th scope="row">MR</th><td>CC &lt;BY&gt;</td>' in page
+    assert "data set <strong>MR-Prostate</strong> was left out: ask the trial &amp; wait." in page
+    assert "left out" not in render(Report("T", "S"))
