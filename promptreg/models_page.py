@@ -56,13 +56,17 @@ the column `seen_in_training`.
 
 ## Left out, and why
 
-- nnInteractive: its first layer sees the image and the drawn prompts together, so an image has no features of
-  its own to search in; every prompt is a pass of the whole network over 192 x 192 x 192 voxels, or several as
-  it zooms, without derivatives. Its weights are noncommercial (CC BY-NC-SA 4.0).
 - EfficientSAM: it ignores negative points and all points after the sixth, both without a word.
 - LiteMedSAM: it takes boxes alone; `medsam_box` shows what boxes guessed from clicks are worth.
 - SAM 3: its weights are gated under a licence that restricts their use, and what it adds, prompts by text,
   has no place here.
+- ScribblePrompt-UNet: it sees clicks as single pixels of a picture of 128, without derivatives;
+  `scribbleprompt_sam` was trained on the same data with the same prompts.
+- MedSAM's extension for points: a training script on one data set (FLARE22), no released weights.
+- 3DSAM-adapter: weights for tumours alone, without a licence; `sam_adapter3d` is the model that the paper
+  cites.
+- SAM 2.0, SAM-HQ's smallest, SAM-Med2D without adapters, MedSAM2's files for one organ: other weights of
+  models that are here.
 
 ## Add your own model
 

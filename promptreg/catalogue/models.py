@@ -184,6 +184,21 @@ MODELS = table(
         seen=SEGVOL_SEEN,
     ),
     Entry(
+        "nninteractive",
+        "promptreg.models.nninteractive:NnInteractiveV1",
+        "nnInteractive given clicks alone; native in volumes, by cubes of 192 voxels; no derivatives",
+        dims=(3,),
+        licence="Apache-2.0; weights CC BY-NC-SA 4.0",
+        citation="Isensee et al., nnInteractive, arXiv:2503.08373",
+        supervision="pretrained elsewhere",
+        checkpoint="nninteractive",
+        trained_on="more than 120 public data sets of volumes: CT, MR, PET, microscopy",
+        caveats="every click is one to five passes of the whole network; after zooming out its authors look "
+        "at the found region again in fine voxels, which is left out, as are boxes, lassos and scribbles; "
+        + MEDICAL_LEAK,
+        parameters_m=102.4,
+    ),
+    Entry(
         "medsam2",
         "promptreg.models.medsam2:MedSam2",
         "MedSAM2: SAM 2.1 with Hiera-T, tuned on medical images; volumes as videos of their slices",
