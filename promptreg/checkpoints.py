@@ -103,10 +103,12 @@ def fetch(name: str, *, accept: bool = False) -> Path:
     `accept` says that the user agrees to the licence of the weights, which is remembered.
 
     Raises:
-        CheckpointUnavailable: the licence is not accepted, the download fails, or it gives no weights.
+        CheckpointUnavailable: the licence is not accepted, the folder of weights cannot be made, the download
+            fails, or it gives no weights.
         ValueError: a wrong hash.
     """
     row = find(name)
+    _make_folder()
     if accept and row.accept:
         record(row)
     if not accepted(row):
@@ -162,6 +164,17 @@ def defect(row: Checkpoint, file: Path) -> str:
 def _verified_hash(row: Checkpoint) -> str:
     """The hash of a file that is there; ValueError if another one is published or recorded."""
     return trusted_hash(cache_dir() / row.file, row.sha256, name=row.name, remedy=_remedy(row))
+
+
+def _make_folder() -> None:
+    """Make the folder of weight files, if it is not there."""
+    try:
+        cache_dir().mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CheckpointUnavailable(
+            f"{cache_dir()} cannot be made the folder of weights: {error.strerror}; set {CACHE_VARIABLE} to "
+            "one that can be written"
+        ) from error
 
 
 def _download(row: Checkpoint) -> None:

@@ -56,6 +56,8 @@ def verify(
             typer.echo(f"{name}: {error}")
         else:
             typer.echo(f"{name}: intact, sha256 {checkpoints.signature(name)}")
+    if not chosen:
+        typer.echo(f"no weights in {checkpoints.cache_dir()}")
     if problems:
         raise ValueError(f"{problems} of {len(chosen)} weight files cannot be used")
 

@@ -129,7 +129,7 @@ class ResidualUNet(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self.decoder.seg_layers[-1].bias.device
+        return next(self.parameters()).device
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, classes, Z, Y, X)."""

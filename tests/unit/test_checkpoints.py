@@ -158,6 +158,13 @@ def test_a_failed_download_says_what_to_do_instead_and_leaves_nothing(cache, tmp
     assert list(cache.iterdir()) == []
 
 
+def test_a_folder_that_cannot_be_made_is_an_error_that_names_it_and_the_variable(cache, monkeypatch):
+    (cache / "file").write_bytes(b"")
+    monkeypatch.setenv("PROMPTREG_CACHE", str(cache / "file"))
+    with pytest.raises(checkpoints.CheckpointUnavailable, match=r"/file cannot be made .*PROMPTREG_CACHE"):
+        checkpoints.fetch("tiny", accept=True)
+
+
 def test_weights_of_a_licence_that_is_not_accepted_are_neither_fetched_nor_loaded(tmp_path, monkeypatch):
     (tmp_path / "tiny.pth").write_bytes(PAYLOAD)
     with served(tmp_path) as address:

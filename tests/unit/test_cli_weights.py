@@ -90,6 +90,12 @@ def test_everything_that_is_here_is_verified(call, capsys, cache):
     assert all(f"intact, sha256 {checkpoints.find('tiny').sha256}" in line for line in lines)
 
 
+def test_an_empty_folder_is_said_to_be_empty(call, capsys, cache):
+    (cache / "tiny.pth").unlink()
+    assert call("verify", "all") == ""
+    assert capsys.readouterr().out == f"no weights in {cache}\n"
+
+
 def test_every_mismatch_is_shown_and_ends_in_status_one(call, capsys, cache):
     (cache / "tiny.pth").write_bytes(b"PK weighty")
     assert call("verify", "tiny", "strict") == "promptreg: error: 2 of 2 weight files cannot be used"
