@@ -27,6 +27,27 @@ class Misalign(Section):
     shift: Fraction = Field(0.15, description="largest shift, as a fraction of the field of view")
 
 
+CorruptionKind = Literal["rotation", "shift", "scale", "affine", "elastic", "noise", "bias", "inversion"]
+
+
+class Corruption(Section):
+    """A known change of one image of every pair, in grades, for curves of robustness."""
+
+    kind: CorruptionKind = Field(description="what is done to the image: it is moved, or its intensities are")
+    levels: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        min_length=1,
+        description="how much of it, a copy of every pair each; 0 is none. rotation: degrees; shift: share "
+        "of the field of view; scale: factor minus 1; affine: largest strain; elastic: longest displacement, "
+        "share of the longest side; noise: standard deviation, share of the range of intensities; bias: "
+        "largest log gain; inversion: share of the range, from the bright end, that is inverted",
+    )
+    of: Literal["moving", "fixed"] = Field(
+        "moving",
+        description="which image is changed; the fixed one takes the place of the moving one, so that the "
+        "truth is known everywhere, at landmarks that are computed",
+    )
+
+
 class Dataset(Section):
     """One data set of the benchmark."""
 
@@ -43,6 +64,7 @@ class Dataset(Section):
     dimension: Literal[2, 3] | None = Field(None, description="take only the 2D or only the 3D pairs")
     limit: int | None = Field(None, ge=1, description="take only the first so many pairs")
     misalign: Misalign | None = Field(None, description="put a known random affine on the moving images")
+    corrupt: Corruption | None = Field(None, description="change one image of every pair, in grades")
 
 
 class Views(Section):
@@ -342,8 +364,8 @@ class Ablation(Section):
     )
     curve: str = Field(
         "",
-        description="factor along the horizontal axis of the figure, the others make its lines; methods stand "
-        "one below the other if absent",
+        description="factor along the horizontal axis of the figure, the others make its lines; methods "
+        "stand one below the other if absent",
     )
     published: str = Field("", description="table of promptreg/published.csv that is shown beside, in grey")
     note: str = Field("", description="what a reader of the table must know")

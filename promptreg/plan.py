@@ -259,8 +259,12 @@ class Plan(Layout):
 
     def _dataset(self, name: str) -> dict[str, Any]:
         plan = self.datasets[name]
-        misalign = plan.spec.misalign.model_dump() if plan.spec.misalign else None
-        return {"name": name, "reader": plan.spec.reader, "path": plan.path, "misalign": misalign}
+        changes = {
+            key: section.model_dump()
+            for key in ("misalign", "corrupt")
+            if (section := getattr(plan.spec, key))
+        }
+        return {"name": name, "reader": plan.spec.reader, "path": plan.path, **changes}
 
     def _embed_of(self, encoder: str, views: str) -> Any:
         kind = views.rpartition("-")[0]

@@ -8,6 +8,7 @@ from math import ceil
 
 from promptreg.config import Dataset, Train
 from promptreg.datasets.base import MISALIGNED, DatasetReader, PairSpec
+from promptreg.datasets.corrupted import Corrupted, corrupted_pairs
 from promptreg.registry import find
 from promptreg.settings import ConfigError
 from promptreg.splits import Part, part_of
@@ -37,7 +38,13 @@ class DatasetPlan:
 
     @cached_property
     def reader(self) -> DatasetReader:
-        """The opened data set."""
+        """The opened data set; what changes its images is set up with any seed, since none is read here."""
+        if self.spec.corrupt is None:
+            return self._source
+        return Corrupted(self._source, self.spec.corrupt, seed=0)
+
+    @cached_property
+    def _source(self) -> DatasetReader:
         try:
             return find("dataset", self.spec.reader).load()(self.path)
         except (ValueError, OSError) as error:
@@ -48,7 +55,7 @@ class DatasetPlan:
     def pairs(self) -> list[PairSpec]:
         """All pairs, each followed by its misaligned twin where one is asked for."""
         try:
-            listed = self.reader.pairs()
+            listed = self._source.pairs()
         except (ValueError, OSError) as error:
             msg = f"data set '{self.spec.name}': {error}"
             raise ConfigError(msg) from None
@@ -57,6 +64,8 @@ class DatasetPlan:
             wanted = self.spec.dimension
             msg = f"data set '{self.spec.name}': no pair left of {len(listed)} listed, dimension={wanted}"
             raise ConfigError(msg)
+        if self.spec.corrupt is not None:
+            kept = corrupted_pairs(kept, self.spec.corrupt)
         if self.spec.misalign is None:
             return kept
         return [twin for one in kept for twin in (one, _twin(one))]

@@ -67,7 +67,7 @@ def about(center: np.ndarray, linear: np.ndarray, shift: np.ndarray) -> np.ndarr
 
 def misalign_image(image: Image, matrix: np.ndarray) -> Image:
     """Move an image's content by a world map, on its own grid; what enters is the median of its border."""
-    background = _border_median(image.data)
+    background = border_median(image.data)
     background = background.reshape(-1, *[1] * image.grid.ndim)
     moved = resample(image.data - background, image.grid, image.grid, transform=np.linalg.inv(matrix))
     return Image(moved + background, image.grid, image.name)
@@ -85,7 +85,7 @@ def misalign_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return apply_affine(matrix, torch.from_numpy(np.asarray(points, dtype=np.float64))).numpy()
 
 
-def _border_median(data: Tensor) -> Tensor:
+def border_median(data: Tensor) -> Tensor:
     """Return (C,) the median over the outer faces of (C, *spatial), slices of a thick stack left out."""
     faces = [data.select(axis, end).flatten(1) for axis in (-1, -2) for end in (0, -1)]
     return torch.cat(faces, dim=1).median(dim=1).values

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from promptreg.config import Misalign
+from promptreg.config import Corruption, Misalign
+from promptreg.datasets.base import DatasetReader
+from promptreg.datasets.corrupted import Corrupted
 from promptreg.datasets.known_motion import misalign_image, misalignment_matrix
 from promptreg.provenance import Signature
 from promptreg.registry import find
@@ -17,7 +19,7 @@ from promptreg.store import create
 def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
     """Write the images store of one shard; `inputs` is empty."""
     dataset = job["dataset"]
-    reader = find("dataset", dataset["reader"]).load()(dataset["path"])
+    reader = open_reader(dataset, job["seed"])
     specs = {one["image"]: one for one in job["images"]}
 
     def work(name: str) -> Result:
@@ -28,6 +30,14 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
 
     with create(output, Signature("images", job, code=job["code"])) as writer:
         attempt_each(writer, "images", list(specs), work)
+
+
+def open_reader(dataset: dict[str, Any], seed: int) -> DatasetReader:
+    """Open the data set of a job, with what changes its images, if anything."""
+    reader: DatasetReader = find("dataset", dataset["reader"]).load()(dataset["path"])
+    if "corrupt" not in dataset:
+        return reader
+    return Corrupted(reader, Corruption.model_validate(dataset["corrupt"]), seed)
 
 
 def misalignment(dataset: dict[str, Any], seed: int, image: str, grid: Any) -> Any:

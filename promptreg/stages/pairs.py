@@ -11,9 +11,8 @@ from promptreg.datasets.base import MISALIGNED, DatasetReader, PairSpec
 from promptreg.datasets.known_motion import misalign_labels, misalign_points
 from promptreg.prealign import prealign
 from promptreg.provenance import Signature
-from promptreg.registry import find
 from promptreg.stages.attempt import Result, attempt_each
-from promptreg.stages.images import misalignment
+from promptreg.stages.images import misalignment, open_reader
 from promptreg.stages.inputs import Inputs, Variables, grid_record, spatial_dims
 from promptreg.store import create
 from promptreg.types import Image, check_alike
@@ -22,7 +21,7 @@ from promptreg.types import Image, check_alike
 def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
     """Write the pairs store of one shard from the image stores that hold its images."""
     stores = Inputs(inputs)
-    reader = find("dataset", job["dataset"]["reader"]).load()(job["dataset"]["path"])
+    reader = open_reader(job["dataset"], job["seed"])
     specs = {one["pair"]: PairSpec(**one) for one in job["pairs"]}
 
     def work(name: str) -> Result:
