@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import Any
 
 import matplotlib as mpl
@@ -13,7 +14,7 @@ from matplotlib.figure import Figure
 
 from promptreg.figures.style import GREY, LOOK, PAGE_WIDTH, line_of
 from promptreg.stats import HIGHER_IS_BETTER
-from promptreg.tables import METRIC_TITLES, group_titles
+from promptreg.tables import DASH, METRIC_TITLES, group_titles
 
 MOST_COLUMNS = 4
 SETTING = "setting"
@@ -27,16 +28,20 @@ def ablation_curves(
     """Draw the mean of every measure against the factor `along`: a row a measure, a column a group.
 
     `data` is that of `ablation.ablation`, with a column of texts for each of the `factors`. Lines are the
-    combinations of the other factors, with the 95 % interval as a band; published numbers have panels of
-    their own, in grey, with the same markers.
+    combinations of the other factors, with the 95 % interval as a band; methods that have no such setting are
+    dotted across. Published numbers have panels of their own, in grey, with the same markers.
     """
     others = [one for one in factors if one != along]
     data = data.assign(**{SETTING: data[others].agg(", ".join, axis=1) if others else ""})
-    places = positions(data[along])
-    styles = line_of(list(dict.fromkeys(data[SETTING])), palette)
+    curved = data[along] != DASH
+    places = positions(data.loc[curved, along])
+    styles = line_of(list(dict.fromkeys(data.loc[curved, SETTING])), palette)
     figure, panels = _panels(data, 1.75)
     for ax, part in panels:
-        for name, line in part.groupby(SETTING, sort=False):
+        for row in part[part[along] == DASH].itertuples():
+            ax.axhline(row.mean, color="black", lw=0.8, ls=":")
+            ax.annotate(str(row.entry), (0.01, row.mean), xycoords=("axes fraction", "data"), fontsize=6.5)
+        for name, line in part[part[along] != DASH].groupby(SETTING, sort=False):
             _draw_curve(ax, line.assign(place=line[along].map(places)), styles[str(name)])
         ax.set_xticks(list(places.values()), list(places))
         ax.set_xlabel(along)
@@ -138,4 +143,4 @@ def _measure(part: pd.DataFrame, metric: str) -> str:
     """Name the metric and its unit, and which way is better."""
     unit = next((unit for unit in part["unit"] if unit), "")
     arrow = "↑" if metric in HIGHER_IS_BETTER else "↓"
-    return METRIC_TITLES.get(metric, metric) + (f" ({unit})" if unit else "") + f" {arrow}"
+    return fill(METRIC_TITLES.get(metric, metric) + (f" ({unit})" if unit else "") + f" {arrow}", 24)

@@ -46,6 +46,14 @@ def test_a_curve_runs_along_its_factor_at_true_distances():
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["1", "4", "10"]
 
 
+def test_a_method_without_the_setting_is_a_line_across():
+    data = make_data(families=("all",))
+    other = data.head(1).assign(entry="identity", family="–", views="–", dataset="d", group="cells")
+    ax = ablation_curves(pd.concat([data, other.assign(published=False)]), FACTORS, along="views").axes[0]
+    assert [text.get_text() for text in ax.texts] == ["identity"]
+    assert [len(line.get_xdata()) for line in ax.lines] == [2, 3]
+
+
 def test_an_interval_is_a_band_and_a_published_number_has_none():
     axes = ablation_curves(make_data(), FACTORS, along="views").axes
     assert [len(ax.collections) for ax in axes[:3]] == [2, 2, 0]
