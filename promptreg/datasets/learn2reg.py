@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 KEYS = {"training_paired_images": "training", "registration_val": "validation", "registration_test": "test"}
 OF_LUNGS = ("LungCT", "NLST")
+DRAWN_FROM = {"AbdomenCTCT": "BTCV", "HippocampusMR": "MSD"}
+"""Public data sets that tasks took their images from, by which networks name what they have seen."""
 POINTS = ("landmarks", "keypoints")
 
 
@@ -110,6 +112,11 @@ class Learn2Reg(Folder):
                 raise ValueError(msg)
         return entries
 
+    @property
+    def source(self) -> str:
+        """Name of the data set that the images come from."""
+        return DRAWN_FROM.get(self.task, self.task)
+
     def _stated(self, key: str, group: str) -> Iterator[PairSpec]:
         for entry in self._entries(key):
             moving, fixed = _stem(entry["moving"]), _stem(entry["fixed"])
@@ -117,14 +124,14 @@ class Learn2Reg(Folder):
             scans = [self._scan(image, points.get(image, "")) for image in (moving, fixed)]
             if group != "test" or points or all(scan.labels for scan in scans):
                 manual = {"landmarks": ", manual landmarks"}.get(kind, "")
-                yield pair(*scans, group=f"{group}{manual}", source=self.task)
+                yield pair(*scans, group=f"{group}{manual}", source=self.source)
 
     def _unpaired(self) -> Iterator[PairSpec]:
         """Training images of all subjects, the validation's left out, paired with each other."""
         spared = {_stem(entry[side]) for entry in self._entries("registration_val") for side in entry}
         images = [_stem(entry["image"]) for entry in self._entries("training")]
         scans = {scan.subject: scan for scan in (self._scan(one, "") for one in images if one not in spared)}
-        yield from between(list(scans.values()), group="training", source=self.task)
+        yield from between(list(scans.values()), group="training", source=self.source)
 
     def _scan(self, image: str, points: str) -> Scan:
         task, _, subject = image.rpartition("_")[0].rpartition("_")
