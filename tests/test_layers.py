@@ -40,7 +40,7 @@ LAYERS = (
     (
         *("prompts", "views", "prealign", "prototype", "alignment", "starts", "affine_prior"),
         *("objective", "newton", "compass", "inverse", "reach", "auxiliary", "search"),
-        *("automatic_masks", "marginalize", "sanity", "consensus", "transfer", "correspond"),
+        *("automatic_masks", "marginalize", "sanity", "consensus", "transfer", "selection", "correspond"),
         *("fit_bases", "fit_levels", "fit_losses", "fit_start", "parametrizations", "ddf", "pipeline"),
     ),
     ("baselines",),
@@ -61,6 +61,8 @@ LAYERS = (
             "table_statistics",
             "table_formats",
             "published",
+            "ablation",
+            "paradigms",
         ),
         *("report", "report_page", "figures"),
     ),
