@@ -4,7 +4,7 @@ CORES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all bench train lint generate lock clean
+.PHONY: demo test test-all slurm bench train lint generate lock clean
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -17,10 +17,14 @@ demo: $(VENV)/installed ## the benchmark on embedded data: tables, figures and r
 	@echo "open results/report.html"
 
 test: $(VENV)/installed ## the tests that need no more than minutes
-	$(BIN)/python -m pytest -n $(CORES) -m "not slow and not gpu and not bench"
+	$(BIN)/python -m pytest -n $(CORES) -m "not slow and not slurm and not gpu and not bench"
 
-test-all: $(VENV)/installed ## every test that this machine can run
-	$(BIN)/python -m pytest -n $(CORES) -m "not gpu and not bench"
+test-all: $(VENV)/installed ## every test that this machine can run, but those of Slurm
+	$(BIN)/python -m pytest -n $(CORES) -m "not slurm and not gpu and not bench"
+
+slurm: $(VENV)/installed ## the workflow under a Slurm of its own, as root on Debian; skipped where that cannot be
+	-tests/slurm/install.sh
+	$(BIN)/python -m pytest -m slurm -rs tests/slurm
 
 bench: $(VENV)/installed ## measurements against named peers
 	$(BIN)/python -m pytest -m bench -s tests/bench/bench_*.py
