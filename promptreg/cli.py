@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ from typing import Annotated
 import typer
 
 from promptreg.cli_data import app as data
+from promptreg.cli_runs import plan, status
 from promptreg.cli_tools import app as tools
 from promptreg.cli_weights import app as weights
 from promptreg.registry import TABLES
@@ -25,6 +27,8 @@ app = typer.Typer(
 app.add_typer(weights, name="weights")
 app.add_typer(data, name="data")
 app.add_typer(tools, name="tools")
+app.command()(status)
+app.command()(plan)
 
 STAGES = (
     "images",
@@ -38,6 +42,7 @@ STAGES = (
     "baseline",
     "evaluate",
     "listing",
+    "costs",
     "gallery",
     "extremes",
     "tables",
@@ -51,14 +56,14 @@ KINDS = {"models": "model", "methods": "method", "datasets": "dataset"}
 @app.command("list")
 def list_plugins(what: Annotated[str, typer.Argument(help="models, methods or datasets")]) -> None:
     """List what can be plugged in, with what it was trained on and whether it can run here."""
-    from promptreg.checkpoints import status
+    from promptreg.checkpoints import status as checkpoint_status
 
     if what not in KINDS:
         msg = f"cannot list '{what}'; choose models, methods or datasets"
         raise ValueError(msg)
     for entry in TABLES[KINDS[what]].values():
         dims = "/".join(f"{n}D" for n in entry.dims)
-        present, reason = status(entry.checkpoint) if entry.checkpoint else (True, "")
+        present, reason = checkpoint_status(entry.checkpoint) if entry.checkpoint else (True, "")
         typer.echo(f"{entry.name:12} {dims:6} {entry.supervision:22} {entry.summary}")
         if not present:
             typer.echo(f"{'':12} not available: {reason}")
@@ -84,7 +89,10 @@ def stage(
     import torch
 
     torch.set_num_threads(threads)
+    started = time.perf_counter()
     import_module(f"promptreg.stages.{name}").run(parameters, inputs or [], output)
+    device = "cuda" if torch.cuda.is_initialized() else "cpu"
+    logging.getLogger("promptreg").info("%s took %.1f s on %s", name, time.perf_counter() - started, device)
 
 
 @app.command()

@@ -145,6 +145,7 @@ class Layout:
         sources = {
             "distributions": "metrics.parquet",
             "time": "timings.parquet",
+            "hours": "tables/costs.csv",
             "ranks": "tables/ranking.csv",
             "stability": "tables/rank_stability.csv",
         }

@@ -196,6 +196,10 @@ class Plan(Layout):
         """List all pairs."""
         return self._job("listing")
 
+    def costs_job(self) -> str:
+        """Sum what the jobs have cost."""
+        return self._job("costs")
+
     def summary_job(self, stage: str, **more: Any) -> str:
         """Tables, a figure or the report over everything; only figures and report depend on the style."""
         settings = self.config.model_dump(mode="json", exclude={"results_dir", "accept_licences", "data_dir"})

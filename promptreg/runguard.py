@@ -34,3 +34,18 @@ def clear_stale_locks(folder: str | Path = ".snakemake") -> bool:
         lock.unlink(missing_ok=True)
     fcntl.flock(descriptor, fcntl.LOCK_SH)
     return True
+
+
+def is_running(folder: str | Path) -> bool:
+    """Whether a run holds its kernel lock in `folder`, the `.snakemake` of where it was started."""
+    try:
+        descriptor = os.open(Path(folder) / "promptreg.lock", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

@@ -178,6 +178,20 @@ def read_record(path: str | Path) -> dict[str, Any]:
     return record
 
 
+def verify(path: str | Path) -> None:
+    """Read everything in a store; StoreError that names what is damaged."""
+    open_store(path)
+    try:
+        with zipfile.ZipFile(Path(path) / DATA) as archive:
+            bad = archive.testzip()
+    except Exception as error:
+        msg = f"store {path}: {DATA} was damaged after it was written ({error}); {_REMEDY}"
+        raise StoreError(msg) from error
+    if bad is not None:
+        msg = f"store {path}: {bad} was altered after it was written; {_REMEDY}"
+        raise StoreError(msg)
+
+
 def require(store: Store, **params: Any) -> None:
     """Raise StoreError unless the store was made with these parameters."""
     for key, wanted in params.items():

@@ -9,6 +9,7 @@ from promptreg.licences import ACCEPT_VARIABLE, with_variable
 from promptreg.plan import Plan
 from promptreg.registry import BASELINES
 from promptreg.runguard import clear_stale_locks
+from promptreg.runrecord import write_record
 from promptreg.settings import ConfigError
 
 if workflow.is_main_process:
@@ -28,6 +29,10 @@ shell.prefix(
 )
 
 
+onstart:
+    write_record(plan, config)
+
+
 def growing(amount, most=float("inf")):
     """A resource that doubles with every further attempt at a job, to no more than `most`."""
     return lambda wildcards, attempt: min(amount * 2 ** (attempt - 1), most)
@@ -39,7 +44,7 @@ wildcard_constraints:
     pair=r"[A-Za-z0-9._-]+",
     shard=r"\d+",
     method=r"[^/]+",
-    figure="distributions|ranks|stability|time|rulegraph",
+    figure="distributions|ranks|stability|time|hours|rulegraph",
     baseline="|".join(BASELINES),
     model=r"[A-Za-z0-9_]+",
     variant="|".join(plan.variants) or "none",

@@ -56,6 +56,29 @@ rule tables:
         "promptreg stage tables --job {params.job:q} --output {output.csv:q} {input:q} 2> {log:q}"
 
 
+rule costs:
+    input:
+        f"{plan.root}/timings.parquet",
+    output:
+        f"{plan.root}/tables/costs.csv",
+    log:
+        f"{plan.root}/logs/costs.log",
+    benchmark:
+        f"{plan.root}/benchmarks/costs.tsv"
+    conda:
+        "../envs/promptreg.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
+    params:
+        job=plan.costs_job(),
+    message:
+        "Summing what the jobs have cost"
+    shell:
+        "promptreg stage costs --job {params.job:q} --output {output:q} {input:q} 2> {log:q}"
+
+
 rule rulegraph:
     output:
         temp(f"{plan.root}/figures/rulegraph.dot"),
@@ -179,6 +202,7 @@ rule report:
         f"{plan.root}/figures/ranks.{FORMAT}",
         f"{plan.root}/figures/stability.{FORMAT}",
         f"{plan.root}/figures/time.{FORMAT}",
+        f"{plan.root}/figures/hours.{FORMAT}",
         expand(f"{plan.root}/figures/{{name}}.{FORMAT}", name=plan.config.ablations),
         lambda w: plan.gallery_files("{root}/figures/{dataset}/{pair}"),
         expand(f"{plan.root}/extremes/{{dataset}}", dataset=plan.datasets),

@@ -6,7 +6,19 @@ import sys
 import pytest
 
 LIGHT = (
-    *("config", "registry", "provenance", "settings", "layout", "plan", "runguard", "checkpoints", "cli"),
+    *(
+        "config",
+        "registry",
+        "provenance",
+        "settings",
+        "layout",
+        "plan",
+        "runguard",
+        "jobs",
+        "runrecord",
+        "checkpoints",
+        "cli",
+    ),
     *("datasets.base", "datasets.manifest", "datasets.demo", "datasets.cohort"),
 )
 HEAVY = ("torch", "monai", "matplotlib", "scipy", "pandas", "SimpleITK", "nibabel", "xarray", "zarr")

@@ -63,6 +63,7 @@ LAYERS = (
             "published",
             "ablation",
             "paradigms",
+            "costs",
         ),
         *("report", "report_page", "figures"),
     ),
@@ -70,8 +71,9 @@ LAYERS = (
         *("data_folders", "data_check", "availability"),
         *("stages", "training", "onepair", "naming", "shards"),
         *("layout", "demand", "plan", "rulegraph", "runguard"),
+        *("jobs", "runrecord", "status", "estimate", "run_texts"),
     ),
-    ("cli", "cli_weights", "cli_tools", "cli_data"),
+    ("cli", "cli_weights", "cli_tools", "cli_data", "cli_runs"),
 )
 SCIENCE = LAYERS[3]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

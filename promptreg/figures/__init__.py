@@ -6,6 +6,7 @@ that are the same at every run.
 
 from promptreg.figures.curves import adapter_curves, registration_curves, training_curves
 from promptreg.figures.distributions import metric_distributions, stage_times
+from promptreg.figures.hours import rule_costs
 from promptreg.figures.methods import methods_side_by_side
 from promptreg.figures.overlays import before_and_after
 from promptreg.figures.prompts_rois import prompts_and_rois
@@ -21,6 +22,7 @@ __all__ = [
     "metric_distributions",
     "prompts_and_rois",
     "registration_curves",
+    "rule_costs",
     "rule_graph",
     "stage_times",
     "training_curves",

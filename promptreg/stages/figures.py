@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from promptreg.config import Config
 from promptreg.figures.ablations import ablation_curves, ablation_rows
 from promptreg.figures.distributions import metric_distributions, stage_times
+from promptreg.figures.hours import rule_costs
 from promptreg.figures.ranks import critical_differences, rank_stability
 from promptreg.figures.rulegraph import rule_graph
 from promptreg.stages.figurefiles import write_figure
@@ -51,6 +52,11 @@ def times(source: str, config: Config) -> Figure:
     return stage_times(table.data, config.methods, palette=config.figures.palette)
 
 
+def hours(source: str, config: Config) -> Figure:
+    """Draw what the jobs of each rule have cost."""
+    return rule_costs(pd.read_csv(source), palette=config.figures.palette)
+
+
 def ablations(source: str, config: Config) -> Figure:
     """Draw an ablation from its table, which has the name of it."""
     asked = config.ablations[Path(source).stem]
@@ -71,6 +77,7 @@ FIGURES = {
     "ranks": ranks,
     "stability": stability,
     "time": times,
+    "hours": hours,
     "rulegraph": rules,
     "ablation": ablations,
 }

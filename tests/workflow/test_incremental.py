@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from tiny_benchmark import SETTINGS, Benchmark, row, write_image, write_table
 
-SUMMARY = {"extremes": 1, "figure": 5, "rulegraph": 1, "report": 1}
+DRAWN = {"extremes": 1, "figure": 6, "rulegraph": 1, "report": 1}
+SUMMARY = {"costs": 1, **DRAWN}
 SEARCH_AND_BELOW = {
     **{"search": 2, "marginalize": 2, "fit": 2, "evaluate": 2, "gather": 1, "tables": 1, "gallery": 1},
     **SUMMARY,
@@ -49,7 +50,7 @@ def test_a_stiffer_fit_searches_nothing(finished: Benchmark) -> None:
 
 def test_another_palette_draws_again_and_computes_nothing(finished: Benchmark) -> None:
     planned = finished.planned(**changed("figures", palette="muted")).jobs
-    assert planned == {"gallery": 1, **SUMMARY}
+    assert planned == {"gallery": 1, **DRAWN}
 
 
 def test_another_method_runs_alone(finished: Benchmark) -> None:
@@ -77,7 +78,16 @@ def test_an_appended_pair_runs_its_own_shard_alone(one_pair_more: Benchmark) -> 
     planned = one_pair_more.planned()
     assert planned.jobs == {
         **{"images": 1, "pairs": 1, "embed": 2, "register": 1, "search": 2, "marginalize": 2, "fit": 2},
-        **{"evaluate": 4, "gather": 1, "listing": 1, "tables": 1, "extremes": 1, "figure": 4, "report": 1},
+        **{
+            "evaluate": 4,
+            "gather": 1,
+            "listing": 1,
+            "costs": 1,
+            "tables": 1,
+            "extremes": 1,
+            "figure": 5,
+            "report": 1,
+        },
     }
     shards = [message for message in planned.reasons if " of tiny" in message]
     assert len(shards) == 15

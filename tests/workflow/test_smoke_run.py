@@ -10,9 +10,12 @@ from tiny_benchmark import Benchmark
 PRODUCTS = (
     *("metrics.parquet", "timings.parquet", "tables/table1.csv", "tables/table1.md", "tables/table1.tex"),
     *(f"tables/{name}.{kind}" for name in ("statistics", "ranking", "time") for kind in ("csv", "md", "tex")),
-    *("pairs.csv", "tables/rank_stability.csv", "tables/per_pair.csv"),
+    *("pairs.csv", "tables/costs.csv", "tables/rank_stability.csv", "tables/per_pair.csv"),
     *("tables/published.csv", "tables/published.md", "tables/published.tex"),
-    *(f"figures/{name}.png" for name in ("distributions", "ranks", "stability", "time", "rulegraph")),
+    *(
+        f"figures/{name}.png"
+        for name in ("distributions", "ranks", "stability", "time", "hours", "rulegraph")
+    ),
     *("extremes/tiny/index.csv", "extremes/tiny/000.png", "report.html"),
     *(f"figures/tiny/down/{name}.png" for name in ("methods", "prompts", "overlay", "uncertainty")),
     *("figures/ranks.pdf", "figures/tiny/down/paradigms.png", "figures/tiny/down/paradigms.pdf"),

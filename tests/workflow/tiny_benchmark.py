@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ import numpy as np
 import yaml
 from scipy import ndimage
 from skimage.io import imsave
+
+from promptreg.jobs import all_jobs
+from promptreg.plan import Plan
 
 ROOT = Path(__file__).resolve().parents[2]
 SIDE = 56
@@ -104,6 +108,16 @@ class Benchmark:
             {rule: int(count) for rule, count in counts.items() if rule != "all"},
             dict(re.findall(r"^Job \d+: (.*)\nReason: (.*)$", said, flags=re.MULTILINE)),
         )
+
+    def plan(self, **changes: Any) -> Plan:
+        """The plan that the workflow makes of the settings with some `changes`."""
+        return Plan(
+            {"results_dir": str(self.results), "manifest": str(self.manifest), **self.settings, **changes}
+        )
+
+    def counted(self, **changes: Any) -> dict[str, int]:
+        """The number of jobs of each rule, as the package counts them without Snakemake."""
+        return dict(Counter(one.rule for one in all_jobs(self.plan(**changes))))
 
     def temporary_files(self) -> list[str]:
         """Files and folders that a broken writer would have left among the results."""
