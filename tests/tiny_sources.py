@@ -46,6 +46,21 @@ def archive(**changes: str) -> dict[str, str]:
     return plain | changes
 
 
+def write_sources(
+    folder: Path, rows: Sequence[dict[str, str]], archives: Sequence[dict[str, str]]
+) -> dict[str, str]:
+    """Write tables of these rows; returns the variables that make them the ones that count."""
+    variables = {}
+    for name, variable, columns, lines in (
+        ("sources.tsv", SOURCES_VARIABLE, COLUMNS, rows),
+        ("archives.tsv", ARCHIVES_VARIABLE, ARCHIVE_COLUMNS, archives),
+    ):
+        text = "\n".join(["\t".join(columns), *("\t".join(row[one] for one in columns) for row in lines)])
+        (folder / name).write_text(text + "\n", encoding="utf-8")
+        variables[variable] = str(folder / name)
+    return variables
+
+
 def publish_sources(
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -53,13 +68,8 @@ def publish_sources(
     archives: Sequence[dict[str, str]] = (),
 ) -> None:
     """Make tables of these rows the ones that count, and nothing accepted."""
-    for name, variable, columns, lines in (
-        ("sources.tsv", SOURCES_VARIABLE, COLUMNS, rows),
-        ("archives.tsv", ARCHIVES_VARIABLE, ARCHIVE_COLUMNS, archives),
-    ):
-        text = "\n".join(["\t".join(columns), *("\t".join(row[one] for one in columns) for row in lines)])
-        (folder / name).write_text(text + "\n", encoding="utf-8")
-        monkeypatch.setenv(variable, str(folder / name))
+    for variable, path in write_sources(folder, rows, archives).items():
+        monkeypatch.setenv(variable, path)
     monkeypatch.setenv(CACHE_VARIABLE, str(folder / "cache"))
     monkeypatch.delenv(ACCEPT_VARIABLE, raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
