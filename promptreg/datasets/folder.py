@@ -38,7 +38,10 @@ class Folder:
         self.root = Path(path)
         if not self.root.is_dir():
             found = "is a file" if self.root.exists() else "no such folder"
-            msg = f"{path}: {found}; expected {self.layout}. config/sources.tsv says where data come from"
+            msg = (
+                f"{path}: {found}; expected {self.layout}. `promptreg data list` says where published data "
+                "come from (config/sources.tsv), and `promptreg data fetch` gets what may be downloaded"
+            )
             raise FileNotFoundError(msg)
 
     @cached_property

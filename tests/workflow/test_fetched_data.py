@@ -13,13 +13,14 @@ from tiny_checkpoints import served
 from tiny_sources import archive, packed, source, write_sources
 
 SPEC = {"name": "prostates", "reader": "promis", "source": "tiny"}
+CHANGES = {"methods": ["identity"], "datasets": [SPEC], "figures": {"gallery": 0}}
 
 
 class OfSources(Benchmark):
     """A benchmark whose published data sets are those of tables of its own."""
 
     def __init__(self, folder: Path, address: str, **changes: str) -> None:
-        super().__init__(folder, tiny_pairs(folder), SETTINGS | {"methods": ["identity"], "datasets": [SPEC]})
+        super().__init__(folder, tiny_pairs(folder), SETTINGS | CHANGES)
         write_promis(folder / "content")
         (folder / "offered").mkdir(exist_ok=True)
         file = packed(folder / "content", folder / "offered" / "a.zip")
@@ -41,11 +42,11 @@ def address(tmp_path: Path) -> Iterator[str]:
         yield found
 
 
+@pytest.mark.slow
 def test_one_command_fetches_data_and_runs_and_the_next_has_nothing_to_do(
     tmp_path: Path, address: str
 ) -> None:
     benchmark = OfSources(tmp_path, address)
-    assert benchmark.planned().jobs == {"fetch": 1}
     benchmark.complete()
     assert (tmp_path / "data" / "tiny" / "prostate_mri" / "scan").is_dir()
     assert "is ready; licence CC0" in (benchmark.results / "data" / "tiny.txt").read_text()
@@ -54,6 +55,20 @@ def test_one_command_fetches_data_and_runs_and_the_next_has_nothing_to_do(
     assert {"p7_study_0_to_p10_study_0", "p10_study_1_to_p10_study_0"} <= set(frame["pair"])
     assert "Licences of data" in (benchmark.results / "report.html").read_text()
     assert "Nothing to be done" in benchmark.complete()
+
+
+def test_absent_data_are_planned_to_be_fetched_and_data_that_are_here_are_not(
+    tmp_path: Path, address: str
+) -> None:
+    benchmark = OfSources(tmp_path, address)
+    assert benchmark.planned().jobs == {"fetch": 1}
+    (tmp_path / "content").rename(tmp_path / "data")
+    (tmp_path / "data" / "prostate_mri").rename(tmp_path / "prostate_mri")
+    (tmp_path / "data" / "tiny").mkdir()
+    (tmp_path / "prostate_mri").rename(tmp_path / "data" / "tiny" / "prostate_mri")
+    jobs = benchmark.planned().jobs
+    assert "fetch" not in jobs
+    assert {"images", "pairs", "register", "evaluate", "gather", "report"} <= set(jobs)
 
 
 def test_data_under_terms_are_not_fetched_before_consent(tmp_path: Path, address: str) -> None:
