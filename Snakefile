@@ -20,7 +20,7 @@ include: "rules/learn.smk"
 include: "rules/baselines.smk"
 include: "rules/evaluate.smk"
 include: "rules/figures.smk"
-include: "rules/ablations.smk"
+include: "rules/analyses.smk"
 
 
 rule all:

@@ -46,7 +46,7 @@ STAGES = (
     "gallery",
     "extremes",
     "tables",
-    "ablation",
+    "analysis",
     "figures",
     "report",
 )

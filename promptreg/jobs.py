@@ -28,9 +28,9 @@ MADE = {
     "listing": "pairs.csv",
     "costs": "tables/costs.csv",
     "tables": "tables/table1.csv",
-    "ablation": "tables/{name}.csv",
+    "analysis": "tables/{name}.csv",
     "figure": "figures/{name}.{format}",
-    "ablation_figure": "figures/{name}.{format}",
+    "analysis_figure": "figures/{name}.{format}",
     "gallery": "figures/{name}",
     "extremes": "extremes/{name}",
     "report": "report.html",
@@ -70,11 +70,7 @@ def all_jobs(layout: Layout) -> list[Job]:
             *(Job("figure", name) for name in FIGURES),
             *(Job("gallery", name) for name in layout.gallery_files("{dataset}/{pair}")),
             *(Job("extremes", name) for name in layout.datasets),
-            *(
-                Job(rule, name)
-                for rule in ("ablation", "ablation_figure")
-                for name in layout.config.ablations
-            ),
+            *(Job(rule, name) for rule in ("analysis", "analysis_figure") for name in layout.analyses),
             *(Job(rule) for rule in ONCE),
         ]
     )

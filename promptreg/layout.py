@@ -61,11 +61,11 @@ class Layout:
         """All that a run makes; `fetched` is waited for, since what data sets hold is only known then."""
         list(fetched)
         shown = self.config.figures.format
-        figures = ("distributions", "time", *self.config.ablations)
+        figures = ("distributions", "time", *self.analyses)
         return [
             f"{self.root}/metrics.parquet",
             f"{self.root}/timings.parquet",
-            *(f"{self.root}/tables/{name}.csv" for name in ("table1", *self.config.ablations)),
+            *(f"{self.root}/tables/{name}.csv" for name in ("table1", *self.analyses)),
             *(f"{self.root}/figures/{name}.{shown}" for name in figures),
             *self.gallery_files("{root}/figures/{dataset}/{pair}"),
             f"{self.root}/report.html",
@@ -263,6 +263,19 @@ class Layout:
             name: f"{self.root}/correspondences/{self.marginal_of[name]}/{dataset}/{shard}.zarr"
             for name in names
         }
+
+    @property
+    def analyses(self) -> dict[str, str]:
+        """The kind of each analysis beside the tables of every run, by the name of its table and figure."""
+        asked = dict.fromkeys(self.config.ablations, "ablation")
+        if any(one.corrupt for one in self.config.datasets):
+            asked["robustness"] = "robustness"
+        return asked
+
+    def analysis_inputs(self, name: str) -> list[str]:
+        """What an analysis reads besides measures, costs, pairs and published numbers."""
+        del name
+        return []
 
     @property
     def figure_formats(self) -> list[str]:

@@ -211,10 +211,10 @@ class Plan(Layout):
             more |= {"licences": data_licences(self.config, self.sources), "left_out": self.left_out}
         return self._job(stage, config=settings, seen=seen_in_training(self.config, self.sources), **more)
 
-    def ablation_job(self, name: str) -> str:
-        """The table of one ablation."""
+    def analysis_job(self, name: str) -> str:
+        """The table of one analysis."""
         without = {"results_dir", "accept_licences", "figures"}
-        return self._job("ablation", config=self.config.model_dump(mode="json", exclude=without), name=name)
+        return self._job("analysis", config=self.config.model_dump(mode="json", exclude=without), name=name)
 
     def gallery_job(self, dataset: str, pair: str) -> str:
         """Draw the pictures of one pair."""

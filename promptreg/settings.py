@@ -20,8 +20,9 @@ from promptreg.registry import BASELINES, DATASETS, MODELS, find
 from promptreg.source_table import sources
 
 TAKEN = (
-    *("table1", "statistics", "ranking", "rank_stability", "time", "per_pair", "published"),
-    *("distributions", "ranks", "stability", "rulegraph"),
+    *("table1", "statistics", "ranking", "rank_stability", "time", "per_pair", "published", "costs"),
+    *("distributions", "ranks", "stability", "hours", "rulegraph"),
+    *("robustness", "calibration", "consistency", "efficiency"),
 )
 """Names of tables and figures of every run, which ablations cannot have."""
 SectionT = TypeVar("SectionT", bound=BaseModel)

@@ -203,7 +203,7 @@ rule report:
         f"{plan.root}/figures/stability.{FORMAT}",
         f"{plan.root}/figures/time.{FORMAT}",
         f"{plan.root}/figures/hours.{FORMAT}",
-        expand(f"{plan.root}/figures/{{name}}.{FORMAT}", name=plan.config.ablations),
+        expand(f"{plan.root}/figures/{{name}}.{FORMAT}", name=plan.analyses),
         lambda w: plan.gallery_files("{root}/figures/{dataset}/{pair}"),
         expand(f"{plan.root}/extremes/{{dataset}}", dataset=plan.datasets),
         f"{plan.root}/figures/rulegraph.{FORMAT}",

@@ -62,6 +62,7 @@ LAYERS = (
             "table_formats",
             "published",
             "ablation",
+            "robustness",
             "paradigms",
             "costs",
         ),

@@ -22,6 +22,17 @@ if TYPE_CHECKING:
     from promptreg.config import Corruption
     from promptreg.types import Grid, Image
 
+LEVELS: dict[str, str] = {
+    "rotation": "degrees",
+    "shift": "share of field of view",
+    "scale": "factor minus 1",
+    "affine": "largest strain",
+    "elastic": "longest move, share of side",
+    "noise": "standard deviation, share of range",
+    "bias": "largest log gain",
+    "inversion": "share of range inverted",
+}
+"""What a level counts."""
 LATTICE = {"moving": "lattice, moving", "fixed": "lattice, fixed"}
 """In place of an annotation: landmarks that are computed, and on which side."""
 

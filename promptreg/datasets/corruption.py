@@ -24,17 +24,6 @@ from promptreg.geometry import (
 from promptreg.types import Ddf, Grid, Image
 
 MOTIONS = ("rotation", "shift", "scale", "affine", "elastic")
-LEVELS: dict[CorruptionKind, str] = {
-    "rotation": "degrees",
-    "shift": "share of the field of view",
-    "scale": "factor minus 1",
-    "affine": "largest strain",
-    "elastic": "longest displacement, share of the longest side",
-    "noise": "standard deviation, share of the range of intensities",
-    "bias": "largest log gain",
-    "inversion": "share of the range, from the bright end, that is inverted",
-}
-"""What a level counts."""
 SMOOTHNESS = 0.08
 """Of elastic motion, share of the longest side: no shorter than what a field of control points can follow."""
 N_LATTICE = 14

@@ -13,12 +13,13 @@ from promptreg.figures.ablations import ablation_curves, ablation_rows
 from promptreg.figures.distributions import metric_distributions, stage_times
 from promptreg.figures.hours import rule_costs
 from promptreg.figures.ranks import critical_differences, rank_stability
+from promptreg.figures.robustness import robustness_curves
 from promptreg.figures.rulegraph import rule_graph
 from promptreg.stages.figurefiles import write_figure
 from promptreg.stats import case_values
 from promptreg.tables import METRICS, seconds_table
 
-TEXTS = ("dataset", "group", "entry", "metric", "alike")
+TEXTS = ("dataset", "group", "entry", "metric", "alike", "kind", "unit")
 
 
 def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
@@ -67,6 +68,11 @@ def ablations(source: str, config: Config) -> Figure:
     return ablation_rows(data, palette=config.figures.palette)
 
 
+def robustness(source: str, config: Config) -> Figure:
+    """Draw measures against the level of known changes."""
+    return robustness_curves(_read(source), config.methods, palette=config.figures.palette)
+
+
 def rules(source: str, config: Config) -> Figure:
     """Draw the rule graph from Snakemake's own dot text."""
     return rule_graph(Path(source).read_text(), palette=config.figures.palette)
@@ -80,6 +86,7 @@ FIGURES = {
     "hours": hours,
     "rulegraph": rules,
     "ablation": ablations,
+    "robustness": robustness,
 }
 
 

@@ -15,7 +15,6 @@ import pandas as pd
 import PIL.Image
 import yaml
 
-from promptreg.ablation import ablation
 from promptreg.config import Config
 from promptreg.consistency import law_warnings, rank_warnings, unit_warnings
 from promptreg.disclosure import licences_of
@@ -24,10 +23,11 @@ from promptreg.published import WARNING
 from promptreg.published import tables as published_tables
 from promptreg.report import Report, ReportFigure, ReportTable, problems, write_report
 from promptreg.resampling import INTERVAL_KIND
+from promptreg.stages.analysis import analysis, titles
 from promptreg.stages.extremes import INDEX
 from promptreg.stages.listing import subjects_in
 from promptreg.stages.tables import Measured, measured, published_numbers
-from promptreg.stats import Subjects, case_values, summarize
+from promptreg.stats import case_values, summarize
 from promptreg.tables import METRICS
 
 log = logging.getLogger("promptreg")
@@ -75,7 +75,7 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
             summary=_summary(frame, config),
             tables=(
                 *_tables(made),
-                *_ablations(frame, config, inputs[3], subjects),
+                *_analyses(config, inputs[:4]),
                 *_published(inputs[3]),
             ),
             figures=tuple(_figures(inputs[4:], config.figures.format, _titles(config))),
@@ -111,20 +111,17 @@ def _tables(made: Measured) -> tuple[ReportTable, ...]:
     )
 
 
-def _ablations(
-    frame: pd.DataFrame, config: Config, published: str, subjects: Subjects
-) -> Iterator[ReportTable]:
-    """The tables over some of the methods, with published numbers of the same settings in grey."""
-    numbers = published_numbers(published)
-    for name, one in config.ablations.items():
-        table = ablation(frame, config, name, numbers=numbers, subjects=subjects)
-        yield ReportTable(f"{name}: {one.title}", "Mean ± SD over pairs; see the note beneath.", table)
+def _analyses(config: Config, inputs: list[str]) -> Iterator[ReportTable]:
+    """Ablations, with published numbers of the same settings in grey, and further analyses."""
+    for name, title in titles(config).items():
+        table = analysis(config, name, inputs)
+        yield ReportTable(f"{name}: {title}", "See the note beneath.", table, folded=len(table.rows) > 30)
 
 
 def _titles(config: Config) -> dict[str, str]:
     """What is said beneath a figure, by its name."""
     means = "Mean and 95 % interval over pairs; grey: as published, not comparable."
-    return _CAPTIONS | {name: f"{one.title}. {means}" for name, one in config.ablations.items()}
+    return _CAPTIONS | {name: f"{title}. {means}" for name, title in titles(config).items()}
 
 
 def _contamination(seen: list[list[str]]) -> tuple[str, ...]:

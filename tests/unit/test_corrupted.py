@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
 
-from promptreg.config import Corruption
-from promptreg.datasets.corrupted import Corrupted, corrupted_pairs
+from promptreg.config import Corruption, CorruptionKind
+from promptreg.datasets.corrupted import LEVELS, Corrupted, corrupted_pairs
 from promptreg.datasets.corruption import corrupt_image, move_labels, move_points
 from promptreg.datasets.demo import Demo
 from promptreg.plan import Plan
@@ -18,6 +20,10 @@ EXACT = Corruption(kind="elastic", levels=(0.03,), of="fixed")
 @pytest.fixture(scope="module")
 def turned():
     return Corrupted(Demo(), TURN, seed=7)
+
+
+def test_every_kind_says_what_its_levels_count():
+    assert set(LEVELS) == set(get_args(CorruptionKind))
 
 
 def named(reader, name):

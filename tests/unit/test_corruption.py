@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from promptreg.datasets.corruption import (
-    LEVELS,
     MOTIONS,
     corrupt_image,
     lattice,
@@ -43,10 +42,6 @@ def blobs(ndim):
         (labels * torch.arange(1, 4).view(-1, *[1] * ndim)).sum(0).numpy(),
         centers.numpy(),
     )
-
-
-def test_every_kind_says_what_its_levels_count():
-    assert set(LEVELS) == set(TOP)
 
 
 @pytest.mark.parametrize("kind", TOP)

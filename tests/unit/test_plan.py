@@ -463,5 +463,5 @@ def test_one_more_number_of_views_marginalizes_and_fits_and_does_nothing_else():
 
 def test_an_ablation_is_made_anew_when_its_rows_change_and_not_when_colours_do():
     before, after = shipped("ablation_sigma"), shipped("ablation_sigma", figures={"palette": "muted"})
-    assert before.ablation_job("table3") == after.ablation_job("table3")
-    assert before.ablation_job("table3") != shipped("ablation_sigma", seed=1).ablation_job("table3")
+    assert before.analysis_job("table3") == after.analysis_job("table3")
+    assert before.analysis_job("table3") != shipped("ablation_sigma", seed=1).analysis_job("table3")

@@ -1,0 +1,38 @@
+"""The table of one analysis: an ablation, or another question that is put to the measures of all methods."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from promptreg.ablation import ablation
+from promptreg.config import Config
+from promptreg.robustness import robustness_table
+from promptreg.stages.listing import subjects_in
+from promptreg.stages.tables import published_numbers, write_table
+from promptreg.tables import Table
+
+
+def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
+    """Write the table as CSV, Markdown and LaTeX beside `output`, which is its CSV."""
+    table = analysis(Config.model_validate(job["config"]), job["name"], inputs)
+    write_table(table, Path(output).parent, job["name"])
+
+
+def analysis(config: Config, name: str, inputs: list[str]) -> Table:
+    """Return the table of the analysis `name`; `inputs` are measures, costs, pairs and published numbers."""
+    measures, subjects = pd.read_parquet(inputs[0]), subjects_in(inputs[2])
+    if name in config.ablations:
+        numbers = published_numbers(inputs[3])
+        return ablation(measures, config, name, numbers=numbers, subjects=subjects)
+    return robustness_table(measures, config, subjects=subjects)
+
+
+def titles(config: Config) -> dict[str, str]:
+    """Return what each analysis of a configuration shows, by its name, in the order of the report."""
+    found = {name: one.title for name, one in config.ablations.items()}
+    if any(one.corrupt for one in config.datasets):
+        found["robustness"] = "Robustness against known changes of one image"
+    return found
