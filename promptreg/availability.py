@@ -32,18 +32,17 @@ def availability(config: Config) -> Availability:
         ConfigError: data are absent that cannot be downloaded, and `absent_data` is not "leave_out", or no
             data set is left; says of each what to do.
     """
-    root = root_of(config)
     here: list[Dataset] = []
     to_fetch: dict[str, None] = {}
     left_out: list[tuple[str, str]] = []
     for spec in config.datasets:
-        located, todo = _located(spec, config, root)
+        placed, todo = located(spec, config)
         if todo:
             left_out.append((spec.name, todo))
             continue
-        here.append(located)
-        if located.path != spec.path and not is_present(Path(str(located.path))):
-            to_fetch[Path(str(located.path)).name] = None
+        here.append(placed)
+        if placed.path != spec.path and not is_present(Path(str(placed.path))):
+            to_fetch[Path(str(placed.path)).name] = None
     if left_out and (config.absent_data == "stop" or not here):
         raise ConfigError(_refusal(left_out, some_are_here=bool(here)))
     return Availability(tuple(here), tuple(to_fetch), tuple(left_out))
@@ -99,9 +98,9 @@ def _terms_of(name: str) -> str:
     return f"{name}: {_terms(source) if source else 'not known here'}"
 
 
-def _located(spec: Dataset, config: Config, root: Path) -> tuple[Dataset, str]:
-    """The data set with its path, and what a user must do first, "" if nothing."""
-    source = source_of(spec)
+def located(spec: Dataset, config: Config) -> tuple[Dataset, str]:
+    """Return a data set with the path of its data, and what a user must do first, "" if nothing."""
+    source, root = source_of(spec), root_of(config)
     if source is None:
         return spec, ""
     if spec.path is not None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
 from promptreg import data_check
 from promptreg.atomic import replacing
 from promptreg.data_folders import data_root, fetch, is_present, obstacle
+from promptreg.data_splits import update_splits
+from promptreg.settings import load_file
 from promptreg.source_table import Source, find_source, sources
+from promptreg.splits import Part
 
 app = typer.Typer(help="List, describe, verify and fetch published data sets.", no_args_is_help=True)
 
@@ -85,6 +88,18 @@ def fetch_data(
     if record is not None:
         with replacing(record) as part:
             part.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+@app.command("split")
+def split_data(
+    config: Annotated[
+        Path, typer.Option(help="YAML of a benchmark: its data sets, seed, and shares of the section `train`")
+    ],
+) -> None:
+    """Write who is in the test, for every data set that names a table; nobody who stands in one is moved."""
+    for one in update_splits(load_file(config)):
+        counts = ", ".join(f"{list(one.parts.values()).count(part)} {part}" for part in get_args(Part))
+        typer.echo(f"{one.dataset}: {one.path} has {len(one.parts)} subjects, {one.n_new} new ({counts})")
 
 
 def _verified(source: Source, path: Path | None, base: Path) -> bool:

@@ -62,6 +62,19 @@ class Dataset(Section):
         None, description="published data set (promptreg data list); the one called as the reader if absent"
     )
     dimension: Literal[2, 3] | None = Field(None, description="take only the 2D or only the 3D pairs")
+    groups: tuple[str, ...] = Field((), description="take only the pairs of these groups of the reader")
+    application: str | None = Field(
+        None, description="what all its pairs are called in tables, instead of the reader's groups"
+    )
+    reference: bool = Field(
+        False,
+        description="of pairs between subjects take those onto the standard reference alone: the first "
+        "subject listed, or the first in the test where only the test is compared",
+    )
+    split: str | None = Field(
+        None,
+        description="table of subjects and their parts (promptreg data split); by chance for all others",
+    )
     limit: int | None = Field(None, ge=1, description="take only the first so many pairs")
     misalign: Misalign | None = Field(None, description="put a known random affine on the moving images")
     corrupt: Corruption | None = Field(None, description="change one image of every pair, in grades")
@@ -382,8 +395,8 @@ class Config(Section):
     )
     absent_data: Literal["stop", "leave_out"] = Field(
         "stop",
-        description="what happens where data are absent and cannot be downloaded: stop and say what to do; or "
-        "leave_out the data set, and name it in the report",
+        description="what happens where data are absent and cannot be downloaded: stop and say what to do, "
+        "or leave_out the data set and name it in the report",
     )
     seed: int = Field(0, ge=0, description="every random draw derives from it")
     shard_size: int = Field(10, ge=1, description="pairs (or images) in one job")

@@ -17,6 +17,7 @@ from promptreg.config import Config
 from promptreg.datasets.base import PairSpec
 from promptreg.entry import LABEL_SUPERVISED
 from promptreg.naming import Labels
+from promptreg.pair_choice import Scope
 from promptreg.registry import BASELINES, find
 from promptreg.settings import Variant, load, variant
 from promptreg.shards import DatasetPlan
@@ -33,7 +34,7 @@ class Layout:
         self.to_fetch, self.left_out = data.to_fetch, dict(data.left_out)
         self.data_root = str(root_of(self.config))
         self.datasets = {
-            spec.name: DatasetPlan(spec, self.config.manifest, self.config.shard_size)
+            spec.name: DatasetPlan(spec, self.config.manifest, self.config.shard_size, self._scope)
             for spec in data.datasets
         }
         chosen = [name for name in self.config.methods if name not in BASELINES]
@@ -50,6 +51,16 @@ class Layout:
             self.views_of[name] = (encoder, block)
             self.search_of[name] = search
             self.marginal_of[name] = marginals.label(name, [search, one.marginalize.model_dump()])
+
+    @property
+    def _scope(self) -> Scope:
+        """What methods are compared on; pairs to train on are kept if any method is trained on them."""
+        names = self.config.methods
+        models = [variant(self.config, name).embed.model for name in names if name not in BASELINES]
+        trains = any(BASELINES[name].learned for name in names if name in BASELINES) or any(
+            find("model", model).supervision == LABEL_SUPERVISED for model in models
+        )
+        return Scope(self.config.train, self.config.seed, trains)
 
     def check(self) -> None:
         """List the pairs of every data set that is here; ConfigError on bad input."""

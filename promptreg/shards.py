@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from math import ceil
+from pathlib import Path
 
 from promptreg.config import Dataset, Train
 from promptreg.datasets.base import MISALIGNED, DatasetReader, PairSpec
 from promptreg.datasets.corrupted import Corrupted, corrupted_pairs
+from promptreg.pair_choice import Scope, chosen
 from promptreg.registry import find
 from promptreg.settings import ConfigError
+from promptreg.split_tables import read_split
 from promptreg.splits import Part, part_of
 
 
@@ -31,8 +34,11 @@ class DatasetPlan:
     shards as they are.
     """
 
-    def __init__(self, spec: Dataset, manifest: str | None, shard_size: int) -> None:
+    def __init__(
+        self, spec: Dataset, manifest: str | None, shard_size: int, scope: Scope | None = None
+    ) -> None:
         self.spec = spec
+        self._scope = scope or Scope()
         self.path = spec.path or (manifest if spec.reader == "manifest" else None)
         self._size = shard_size
 
@@ -55,15 +61,13 @@ class DatasetPlan:
     def pairs(self) -> list[PairSpec]:
         """All pairs, each followed by its misaligned twin where one is asked for."""
         try:
-            listed = self._source.pairs()
+            # A table that cannot be read is an error now, not when a subject's part is first asked for.
+            _ = self._table
+            part = partial(self._part, self._scope.train, self._scope.seed)
+            kept = chosen(self._source.pairs(), self.spec, self._scope, part)
         except (ValueError, OSError) as error:
             msg = f"data set '{self.spec.name}': {error}"
             raise ConfigError(msg) from None
-        kept = [one for one in listed if self.spec.dimension in (None, one.dimension)][: self.spec.limit]
-        if not kept:
-            wanted = self.spec.dimension
-            msg = f"data set '{self.spec.name}': no pair left of {len(listed)} listed, dimension={wanted}"
-            raise ConfigError(msg)
         if self.spec.corrupt is not None:
             kept = corrupted_pairs(kept, self.spec.corrupt)
         if self.spec.misalign is None:
@@ -97,9 +101,18 @@ class DatasetPlan:
 
     def part_of(self, image: str, train: Train, seed: int) -> Part:
         """The part of the split that the subject of an image belongs to."""
-        subject = self.subjects[image.removesuffix(MISALIGNED)]
+        return self._part(train, seed, self.subjects[image.removesuffix(MISALIGNED)])
+
+    def _part(self, train: Train, seed: int, subject: str) -> Part:
+        """The part of a subject: as a table says, or else by chance."""
+        if subject in self._table:
+            return self._table[subject]
         shares = {"test_share": train.test_share, "validation_share": train.validation_share}
         return part_of(subject, seed=seed, **shares)
+
+    @cached_property
+    def _table(self) -> dict[str, Part]:
+        return read_split(Path(self.spec.split)) if self.spec.split else {}
 
     def training_images(self, train: Train, seed: int) -> list[tuple[str, str, Part]]:
         """Image, labels and part of all that may be trained on, by the reader's ids; never the test."""

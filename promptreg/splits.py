@@ -6,7 +6,7 @@ those who are there, and the same person is in the same part of every data set.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from promptreg.seeds import derive_seed
@@ -35,6 +35,45 @@ def parts(
         part = part_of(subject, seed=seed, test_share=test_share, validation_share=validation_share)
         found[part].append(subject)
     return found
+
+
+def extended(
+    table: Mapping[str, Part],
+    subjects: Iterable[str],
+    *,
+    seed: int,
+    test_share: float,
+    validation_share: float = 0.0,
+) -> dict[str, Part]:
+    """Return a table of parts with subjects added to it; nobody who stands in it is moved.
+
+    Of those who come new so many go into the test that it holds its share of all, rounded, as far as that
+    can be reached; of the others so many decide when training stops. Who it is, is drawn.
+    """
+    found: dict[str, Part] = dict(table)
+    new = [one for one in dict.fromkeys(subjects) if one not in found]
+    n_test = _rounded(test_share * (len(found) + len(new))) - _count(found, "test")
+    test = set(_first(new, n_test, seed, "test"))
+    others = [one for one in new if one not in test]
+    n_others = len(found) - _count(found, "test") + len(others)
+    n_validation = _rounded(validation_share * n_others) - _count(found, "validation")
+    validation = set(_first(others, n_validation, seed, "validation"))
+    for one in new:
+        found[one] = "test" if one in test else "validation" if one in validation else "train"
+    return found
+
+
+def _first(subjects: list[str], count: int, seed: int, purpose: str) -> list[str]:
+    """The subjects with the smallest draws."""
+    return sorted(subjects, key=lambda one: _draw(seed, purpose, one))[: max(count, 0)]
+
+
+def _count(table: Mapping[str, Part], part: Part) -> int:
+    return sum(one == part for one in table.values())
+
+
+def _rounded(value: float) -> int:
+    return int(value + 0.5)
 
 
 def _draw(seed: int, purpose: str, subject: str) -> float:

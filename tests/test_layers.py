@@ -69,7 +69,7 @@ LAYERS = (
         *("report", "report_page", "figures"),
     ),
     (
-        *("data_folders", "data_check", "availability"),
+        *("data_folders", "data_check", "availability", "pair_choice", "split_tables", "data_splits"),
         *("stages", "training", "onepair", "naming", "shards"),
         *("layout", "demand", "plan", "rulegraph", "runguard"),
         *("jobs", "runrecord", "status", "estimate", "run_texts"),

@@ -13,6 +13,7 @@ from promptreg.config import Dataset, Train
 from promptreg.device import choose_device
 from promptreg.figures import adapter_curves, encode
 from promptreg.models.adapter3d import SamAdapter, base_sam, write_learned, write_unavailable
+from promptreg.pair_choice import Scope
 from promptreg.provenance import Signature, versions
 from promptreg.seeds import derive_seed
 from promptreg.shards import DatasetPlan
@@ -32,7 +33,7 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
     is left to train on, the file says so instead. Raises CheckpointUnavailable without the weights beneath.
     """
     config = Train.model_validate(job["train"])
-    plan = DatasetPlan(Dataset.model_validate(job["spec"]), job["path"], 1)
+    plan = DatasetPlan(Dataset.model_validate(job["spec"]), job["path"], 1, Scope(config, job["seed"]))
     signature = Signature("training", job, code=job["code"]).digest
     model = SamAdapter(base_sam(), depth=config.depth, seed=derive_seed(job["seed"], "adapter", "weights"))
     parts, skipped = _stacks(plan, config, job["seed"], model)

@@ -1,0 +1,50 @@
+import pytest
+from published_layouts import write_chaos
+
+from promptreg.config import Dataset, Train
+from promptreg.pair_choice import Scope
+from promptreg.settings import ConfigError
+from promptreg.shards import DatasetPlan
+
+TRAIN = Train(test_share=0.0)
+
+
+@pytest.fixture
+def planned(tmp_path):
+    """Plan the small CHAOS, subjects 02 and 10, with a table that has 10 in the test and wishes."""
+    write_chaos(tmp_path / "chaos")
+    (tmp_path / "split.tsv").write_text("subject\tpart\nchaos-10\ttest\n")
+
+    def plan(scope=None, **wishes):
+        spec = {"name": "d", "reader": "chaos", "path": str(tmp_path / "chaos")} | wishes
+        return DatasetPlan(Dataset.model_validate(spec), None, 2, scope)
+
+    plan.table = str(tmp_path / "split.tsv")
+    return plan
+
+
+def test_a_table_says_who_is_in_the_test_and_chance_for_who_stands_in_none(planned):
+    one = planned(split=planned.table)
+    assert one.part_of("t2-10", TRAIN, 0) == "test"
+    assert one.part_of("t2-02", TRAIN, 0) != "test"
+    assert one.part_of("t2-02", Train(test_share=1.0), 0) == "test"
+    assert planned().part_of("t2-10", TRAIN, 0) != "test"
+
+
+def test_a_missing_or_bad_table_is_an_error_that_names_the_data_set(planned, tmp_path):
+    with pytest.raises(ConfigError, match=r"data set 'd': .*gone\.tsv: no such table of a split"):
+        _ = planned(split=str(tmp_path / "gone.tsv")).pairs
+
+
+def test_the_pairs_of_a_run_on_the_test_are_those_of_the_table(planned):
+    scope = Scope(Train(test_only=True, test_share=0.0), training=False)
+    one = planned(scope, split=planned.table)
+    assert [pair.pair for pair in one.pairs] == ["t1in-10_to_t2-10"]
+    assert [image.image for image in one.images] == ["t1in-10", "t2-10"]
+
+
+def test_wishes_of_the_data_set_reach_the_choice_of_pairs(planned):
+    one = planned(groups=["T2-SPIR"], application="MR-Abdomen")
+    assert [(pair.pair, pair.group) for pair in one.pairs] == [("t2-10_to_t2-02", "MR-Abdomen")]
+    with pytest.raises(ConfigError, match="data set 'd': groups: no pair is of 'T3'"):
+        _ = planned(groups=["T3"]).pairs
