@@ -43,7 +43,7 @@ def embed_all(model: PromptableModel, images: Sequence[Image]) -> list[Embedding
     return [model.embed(image) for image in images] if together is None else together(images)
 
 
-def compile_encoder(model: PromptableModel) -> bool:
+def compile_encoder(model: object) -> bool:
     """Have `torch.compile` make the image encoder faster at its next use; False for a model without one.
 
     A model takes part by a method of this name.

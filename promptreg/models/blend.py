@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from promptreg.geometry import antialiased, resample, resized
-from promptreg.models.base import PromptableModel
+from promptreg.models.base import PromptableModel, compile_encoder
 from promptreg.models.pocket import Pocket
 from promptreg.models.weightfree import WeightFree
 from promptreg.types import Candidates, Embedding, Grid, Image
@@ -39,6 +39,10 @@ class Blend:
     def embed(self, image: Image) -> Embedding:
         """Encode one image with both; ValueError on values that are not finite."""
         return beside(self.handmade.embed(image), self.learned.embed(image))
+
+    def compile_encoder(self) -> bool:
+        """Compile the learned model's encoder; False where it offers no such thing."""
+        return compile_encoder(self.learned)
 
     def decode(self, embedding: Embedding, points: Tensor, labels: Tensor) -> Candidates:
         """Decode B prompts (B, P, ndim) with labels (B, P) as the weight-free model does."""

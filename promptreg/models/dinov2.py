@@ -77,6 +77,11 @@ class Dino:
             for one in self._encode(normalized(resize_8bit(chunk, pixels.shape))).unflatten(2, cells.shape)
         ]
 
+    def compile_encoder(self) -> bool:
+        """Compile the encoder."""
+        self.net.compile()
+        return True
+
     def _input_grid(self, grid: Grid) -> Grid:
         """The grid of what the encoder sees."""
         patches = self._side / self._patch * grid.extent / grid.extent.max()

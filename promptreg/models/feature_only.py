@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import max_pool2d, max_pool3d, normalize
 
 from promptreg.geometry import apply_affine, resample, resized, sample
-from promptreg.models.base import check_prompts
+from promptreg.models.base import check_prompts, compile_encoder
 from promptreg.models.click_masks import marked, obedient
 from promptreg.types import Candidates, Embedding, Grid, Image
 
@@ -63,6 +63,10 @@ class FeatureOnly:
         """Encode one image as the encoder does; nothing but the features is kept."""
         embedding = self.encoder.embed(image)
         return replace(embedding, mask_grid=_mask_grid(embedding), extras={})
+
+    def compile_encoder(self) -> bool:
+        """Compile the encoder of the features; False where it offers no such thing."""
+        return compile_encoder(self.encoder)
 
     def decode(self, embedding: Embedding, points: Tensor, labels: Tensor) -> Candidates:
         """Decode B prompts (B, P, ndim) with labels (B, P) into one candidate a level."""

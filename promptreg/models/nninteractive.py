@@ -67,6 +67,11 @@ class NnInteractive:
             tiling.blended(tiles), cells, image.grid, limited(grid, MASK_CELLS), {"volume": volume}
         )
 
+    def compile_encoder(self) -> bool:
+        """Compile the encoder."""
+        self.net.encoder.compile()
+        return True
+
     @torch.no_grad()
     def decode(self, embedding: Embedding, points: Tensor, labels: Tensor) -> Candidates:
         """Decode B prompts into one candidate each."""

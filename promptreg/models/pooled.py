@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from promptreg.geometry import resized
-from promptreg.models.base import PromptableModel
+from promptreg.models.base import PromptableModel, compile_encoder
 from promptreg.models.blend import beside
 from promptreg.models.click_masks import PROMPTS_PER_CHUNK, Pool, candidates, hand_scored, joined
 from promptreg.models.likeness_cues import likeness_cues
@@ -50,6 +50,10 @@ class Pooled:
             return both
         extras = {PREFIX + name: one for name, one in learned.extras.items()}
         return replace(both, extras={**both.extras, **extras, PREFIX + "features": learned.features})
+
+    def compile_encoder(self) -> bool:
+        """Compile the learned model's encoder; False where it offers no such thing."""
+        return compile_encoder(self.learned)
 
     def decode(self, embedding: Embedding, points: Tensor, labels: Tensor) -> Candidates:
         """Decode B prompts (B, P, ndim) with labels (B, P) into nine candidates each, in 3D six.

@@ -63,6 +63,11 @@ class SamMed3d:
         mask_grid, _ = tiling.cells(patch // UPSCALING, patch)
         return Embedding(tiling.blended(tiles), feature_grid, image.grid, mask_grid, {"tiles": tiles})
 
+    def compile_encoder(self) -> bool:
+        """Compile the encoder."""
+        self.net.image_encoder.compile()
+        return True
+
     def decode(self, embedding: Embedding, points: Tensor, labels: Tensor) -> Candidates:
         """Decode B prompts into one candidate each."""
         check_prompts(points, labels, ndim=3)

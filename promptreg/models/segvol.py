@@ -59,6 +59,11 @@ class SegVol:
         masks = resized(grid, [UPSCALING * n for n in cells])
         return Embedding(self._encode(volume), resized(grid, cells), image.grid, masks)
 
+    def compile_encoder(self) -> bool:
+        """Compile the encoder."""
+        self.net.image_encoder.compile()
+        return True
+
     def decode(self, embedding: Embedding, points: Tensor, labels: Tensor) -> Candidates:
         """Decode B prompts into one candidate each."""
         check_prompts(points, labels, ndim=3)

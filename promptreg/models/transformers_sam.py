@@ -93,6 +93,11 @@ class TransformersSam:
             for features, *extras in zip(encoded.features, *encoded.extras.values(), strict=True)
         ]
 
+    def compile_encoder(self) -> bool:
+        """Compile the encoder."""
+        self.net.module.vision_encoder.compile()
+        return True
+
     def pixels(self, colours: Tensor, grid: Grid) -> Tensor:
         """What the encoder sees of colours (N, 3, Y, X) in [0, 255]: (N, 3, side, side), normalized."""
         transformed = self.inputs.transform(colours, self.inputs.grid(grid, self.net.side).shape)

@@ -67,6 +67,11 @@ class VideoSegmenter:
             for coarse, middle, fine in zip(levels.coarse, levels.middle, levels.fine, strict=True)
         ]
 
+    def compile_encoder(self) -> bool:
+        """Compile the encoder."""
+        self.net.model.vision_encoder.compile()
+        return True
+
     def decode(self, embedding: Embedding, points: Tensor, labels: Tensor) -> Candidates:
         """Decode B prompts; three candidates if a prompt of the batch is one click, one otherwise."""
         check_prompts(points, labels, ndim=embedding.image_grid.ndim)

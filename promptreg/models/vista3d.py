@@ -64,6 +64,11 @@ class Vista3d:
         cells, _ = tiling.cells(STRIDE, STRIDE)
         return Embedding(tiling.blended(tiles), cells, image.grid, cells, {"tiles": tiles})
 
+    def compile_encoder(self) -> bool:
+        """Compile the encoder."""
+        self.net.image_encoder.compile()
+        return True
+
     def decode(self, embedding: Embedding, points: Tensor, labels: Tensor) -> Candidates:
         """Decode B prompts into one candidate each."""
         check_prompts(points, labels, ndim=3)

@@ -14,6 +14,7 @@ from toy_model import ToyModel
 from promptreg import checkpoints, registry
 from promptreg.entry import LABEL_SUPERVISED
 from promptreg.geometry import index_to_world, resample, visibility, world_to_index
+from promptreg.models.base import compile_encoder
 from promptreg.models.pocket import WEIGHTS
 from promptreg.types import Grid, Image
 
@@ -261,6 +262,20 @@ def test_reordering_the_arrays_axes_leaves_the_mask_in_the_world_where_it_is(cas
         for one, p in ((embedding, points), (other, points.flip(-1)))
     )
     assert dice(*masks) > 0.8
+
+
+def test_what_is_compiled_on_request_is_what_embeds(case, monkeypatch):
+    if case.name not in SMALL:
+        pytest.skip("the small models stand for all")
+    compiled, used = [], []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module: compiled.append(module))
+    model = SMALL[case.name]()
+    assert compile_encoder(model)
+    (encoder,) = compiled
+    hook = encoder.register_forward_pre_hook(lambda *_: used.append(True))
+    model.embed(bright_box(case.ndim)[0])
+    hook.remove()
+    assert used
 
 
 def test_derivatives_with_respect_to_a_click_agree_with_differences(case, model, embedding):
