@@ -428,6 +428,12 @@ class Config(Section):
         "checkpoints.tsv or sources.tsv, or all: asked for where it forbids commercial use, where access is "
         "granted one by one, or where it is not known here",
     )
+    count_flops: bool = Field(
+        False, description="count floating-point operations where PyTorch can; the seconds grow meanwhile"
+    )
+    analyses: tuple[Literal["efficiency"], ...] = Field(
+        (), description="further tables and figures. efficiency: accuracy against seconds and operations"
+    )
     embed: Embed = Embed()
     search: Search = Search()
     marginalize: Marginalize = Marginalize()

@@ -281,7 +281,7 @@ class Layout:
         asked = dict.fromkeys(self.config.ablations, "ablation")
         if any(one.corrupt for one in self.config.datasets):
             asked["robustness"] = "robustness"
-        return asked
+        return asked | {name: name for name in self.config.analyses}
 
     def analysis_inputs(self, name: str) -> list[str]:
         """What an analysis reads besides measures, costs, pairs and published numbers."""

@@ -89,6 +89,7 @@ class Plan(Layout):
             seed=self.config.seed,
             weights=_weights(embed.model),
             **training,
+            **self._counting,
         )
 
     def search_job(self, search: str, dataset: str, shard: str) -> str:
@@ -110,6 +111,7 @@ class Plan(Layout):
             seed=self.config.seed,
             weights=_weights(one.embed.model),
             **training,
+            **self._counting,
         )
 
     def train_job(self, model: str, dataset: str) -> str:
@@ -141,7 +143,7 @@ class Plan(Layout):
 
     def fit_job(self, name: str) -> str:
         """Fit the fields of a variant."""
-        return self._job("fit", fit=self.variants[name].fit.model_dump())
+        return self._job("fit", fit=self.variants[name].fit.model_dump(), **self._counting)
 
     def learn_job(self, method: str, dataset: str) -> str:
         """Train a method on the pairs of a data set none of whose subjects is in the test."""
@@ -179,6 +181,7 @@ class Plan(Layout):
             settings=self.config.baselines.model_dump(),
             **weights,
             **training,
+            **self._counting,
         )
 
     def evaluate_job(self, method: str, dataset: str) -> str:
@@ -245,6 +248,11 @@ class Plan(Layout):
             )
             raise ConfigError(msg)
         return job
+
+    @property
+    def _counting(self) -> dict[str, Any]:
+        """What jobs are told where operations are counted; nothing otherwise, so that they stay alike."""
+        return {"count_flops": True} if self.config.count_flops else {}
 
     def _training(self, model: str, dataset: str) -> dict[str, Any]:
         """What jobs are told of a model that was trained on a part of the data set; empty for others."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass
 from typing import Literal, get_args
 
@@ -38,12 +38,19 @@ def unregistered(status: Literal["failed", "not run"], reason: str) -> MetricRow
     return MetricRow("", "registration", float("nan"), "", status, " ".join(reason.split()))
 
 
-def cost_rows(seconds: dict[str, float], *, peak_memory_mb: float | None = None) -> list[MetricRow]:
-    """Return the rows of wall-clock seconds by stage name, and of the peak memory in MB."""
+def cost_rows(
+    seconds: Mapping[str, float],
+    *,
+    peak_memory_mb: float | None = None,
+    flops: Mapping[str, int] | None = None,
+) -> list[MetricRow]:
+    """Return the rows of wall-clock seconds and operations by stage name, and of the peak memory in MB."""
     rows = [MetricRow("", f"seconds_{stage}", float(value), "s") for stage, value in seconds.items()]
     if peak_memory_mb is not None:
         rows.append(MetricRow("", "peak_memory", float(peak_memory_mb), "MB"))
-    return rows
+    return rows + [
+        MetricRow("", f"flops_{stage}", float(count), "FLOP") for stage, count in (flops or {}).items()
+    ]
 
 
 def to_frame(rows: Iterable[MetricRow], **keys: str) -> pd.DataFrame:

@@ -63,6 +63,7 @@ LAYERS = (
             "published",
             "ablation",
             "robustness",
+            "efficiency",
             "paradigms",
             "costs",
         ),

@@ -9,6 +9,7 @@ import pandas as pd
 
 from promptreg.ablation import ablation
 from promptreg.config import Config
+from promptreg.efficiency import efficiency_table
 from promptreg.robustness import robustness_table
 from promptreg.stages.listing import subjects_in
 from promptreg.stages.tables import published_numbers, write_table
@@ -27,6 +28,8 @@ def analysis(config: Config, name: str, inputs: list[str]) -> Table:
     if name in config.ablations:
         numbers = published_numbers(inputs[3])
         return ablation(measures, config, name, numbers=numbers, subjects=subjects)
+    if name == "efficiency":
+        return efficiency_table(measures, pd.read_parquet(inputs[1]), config.methods)
     return robustness_table(measures, config, subjects=subjects)
 
 
@@ -35,4 +38,7 @@ def titles(config: Config) -> dict[str, str]:
     found = {name: one.title for name, one in config.ablations.items()}
     if any(one.corrupt for one in config.datasets):
         found["robustness"] = "Robustness against known changes of one image"
-    return found
+    return found | {name: _TITLES[name] for name in config.analyses}
+
+
+_TITLES = {"efficiency": "Accuracy against cost"}

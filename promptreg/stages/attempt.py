@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from promptreg.baselines.base import BaselineUnavailable
 from promptreg.checkpoints import CheckpointUnavailable
@@ -30,19 +31,22 @@ def attempt_each(
     work: Callable[[str], Result],
     *,
     known: Mapping[str, dict[str, Any]] | None = None,
+    count_flops: bool = False,
 ) -> None:
     """Run `work` on every name and write what it returns: variables and attributes.
 
     A damaged input store and a full disk end the job; any other error ends only this name's work and is
-    written with its reason and with the attributes that are `known` of it beforehand. Seconds and peak
-    memory are recorded by stage, unless the work states its own seconds; progress goes to the log.
+    written with its reason and with the attributes that are `known` of it beforehand. Seconds, peak memory
+    and, if asked, floating-point operations that PyTorch can count are recorded by stage, unless the work
+    states its own; progress goes to the log.
     """
     begun = time.perf_counter()
     for number, name in enumerate(names, 1):
         started = time.perf_counter()
         given = (known or {}).get(name, {})
+        operations: dict[str, int] = {}
         try:
-            variables, attrs = work(name)
+            variables, attrs = _counted(work, name, stage, operations) if count_flops else work(name)
         except NoResult as earlier:
             writer.fail(name, str(earlier), earlier.status, **given)
         except (BaselineUnavailable, CheckpointUnavailable) as error:
@@ -57,9 +61,20 @@ def attempt_each(
             writer.fail(name, f"{stage}: {type(error).__name__}: {error}", **given)
         else:
             seconds = {stage: round(time.perf_counter() - started, 3), **attrs.pop("seconds", {})}
+            if operations := operations | attrs.pop("flops", {}):
+                attrs["flops"] = operations
             writer.put(name, variables, seconds=seconds, peak_memory_mb=_peak_memory_mb(attrs), **attrs)
         left = (time.perf_counter() - begun) / number * (len(names) - number)
         log.info("%s %d/%d %s, about %.0f s left", stage, number, len(names), name, left)
+
+
+def _counted(work: Callable[[str], Result], name: str, stage: str, operations: dict[str, int]) -> Result:
+    """Do the work and put the number of its operations into `operations`, if there are any to count."""
+    with FlopCounterMode(display=False) as counter:
+        result = work(name)
+    if total := counter.get_total_flops():
+        operations[stage] = total
+    return result
 
 
 def _peak_memory_mb(attrs: dict[str, Any]) -> float:

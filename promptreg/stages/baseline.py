@@ -31,4 +31,4 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
 
     made_from = stores.digests() | weights_digest(job)
     with create(output, Signature("ddf", job, made_from, job["code"])) as writer:
-        attempt_each(writer, "register", stores.groups("pairs"), work)
+        attempt_each(writer, "register", stores.groups("pairs"), work, count_flops="count_flops" in job)

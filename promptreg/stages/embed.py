@@ -79,7 +79,7 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
     made_from = stores.digests() | weights_digest(job)
     signature = Signature("embeddings", job, made_from, job["code"])
     with create(output, signature) as writer, overlapped(writer) as behind:
-        attempt_each(behind, "embed", names, work)
+        attempt_each(behind, "embed", names, work, count_flops="count_flops" in job)
 
 
 def _embedded_together(model: PromptableModel, image: Image, views: list[View], wish: str) -> Batch | None:

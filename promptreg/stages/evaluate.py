@@ -18,7 +18,7 @@ from promptreg.stages.inputs import Inputs, grid_from
 
 log = logging.getLogger("promptreg")
 
-_COSTS = ("seconds_", "peak_memory")
+_COSTS = ("seconds_", "peak_memory", "flops_")
 
 
 def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
@@ -55,7 +55,9 @@ def measure(stores: Inputs, name: str, config: Evaluate) -> list[MetricRow]:
         label_names={int(key): text for key, text in record.attrs["label_names"].items()},
         config=config,
     )
-    return rows + cost_rows(attrs["seconds"], peak_memory_mb=attrs["peak_memory_mb"])
+    return rows + cost_rows(
+        attrs["seconds"], peak_memory_mb=attrs["peak_memory_mb"], flops=attrs.get("flops", {})
+    )
 
 
 def gather(inputs: list[str], metrics: str, timings: str) -> None:

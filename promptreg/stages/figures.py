@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from promptreg.config import Config
 from promptreg.figures.ablations import ablation_curves, ablation_rows
 from promptreg.figures.distributions import metric_distributions, stage_times
+from promptreg.figures.efficiency import cost_accuracy
 from promptreg.figures.hours import rule_costs
 from promptreg.figures.ranks import critical_differences, rank_stability
 from promptreg.figures.robustness import robustness_curves
@@ -73,6 +74,11 @@ def robustness(source: str, config: Config) -> Figure:
     return robustness_curves(_read(source), config.methods, palette=config.figures.palette)
 
 
+def efficiency(source: str, config: Config) -> Figure:
+    """Draw accuracy against cost."""
+    return cost_accuracy(_read(source), config.methods, palette=config.figures.palette)
+
+
 def rules(source: str, config: Config) -> Figure:
     """Draw the rule graph from Snakemake's own dot text."""
     return rule_graph(Path(source).read_text(), palette=config.figures.palette)
@@ -87,6 +93,7 @@ FIGURES = {
     "rulegraph": rules,
     "ablation": ablations,
     "robustness": robustness,
+    "efficiency": efficiency,
 }
 
 

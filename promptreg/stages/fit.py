@@ -32,11 +32,12 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
             "reasons": record.attrs["reasons"],
             "seconds": record.attrs["seconds"],
             "peak_memory_mb": record.attrs["peak_memory_mb"],
+            "flops": record.attrs.get("flops", {}),
         }
         return ddf_variables(result.ddf), attrs
 
     with create(output, Signature("ddf", job, stores.digests(), job["code"])) as writer:
-        attempt_each(writer, "fit", stores.groups("correspondences"), work)
+        attempt_each(writer, "fit", stores.groups("correspondences"), work, count_flops="count_flops" in job)
 
 
 def _start(record: xr.Dataset) -> np.ndarray | None:

@@ -36,7 +36,12 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
             key: record.attrs[key]
             for key in ("moving_grid", "fixed_grid", "prealignment", "prior", "seconds")
         }
-        attrs = {**kept, "reasons": list(found.reasons), "peak_memory_mb": record.attrs["peak_memory_mb"]}
+        attrs = {
+            **kept,
+            "reasons": list(found.reasons),
+            "peak_memory_mb": record.attrs["peak_memory_mb"],
+            "flops": record.attrs.get("flops", {}),
+        }
         return correspondence_variables(found), attrs
 
     with create(output, Signature("correspondences", job, stores.digests(), job["code"])) as writer:

@@ -63,12 +63,12 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
             "prealignment": record.attrs["prealignment"],
             "prior": _prior_record(rois),
             "families": [_family(stores, moving, number) for number in range(job["views"])],
-            "seconds": _embedding_seconds(stores, moving, fixed, job["views"]),
+            **_embedding_costs(stores, moving, fixed, job["views"]),
         }
 
     made_from = stores.digests() | weights_digest(job)
     with create(output, Signature("rois", job, made_from, job["code"])) as writer:
-        attempt_each(writer, "search", job["pairs"], work)
+        attempt_each(writer, "search", job["pairs"], work, count_flops="count_flops" in job)
 
 
 def roi_variables(rois: Rois) -> Variables:
@@ -111,6 +111,12 @@ def _family(stores: Inputs, moving: str, view: int) -> str:
     return kind
 
 
-def _embedding_seconds(stores: Inputs, moving: str, fixed: str, views: int) -> dict[str, float]:
+def _embedding_costs(stores: Inputs, moving: str, fixed: str, views: int) -> dict[str, Any]:
+    """Seconds of the embeddings that a pair uses, and their operations where they were counted."""
     names = [f"{fixed}.view0", *(f"{moving}.view{number}" for number in range(views))]
-    return {"embed": round(sum(stores.attrs("embeddings", name)["seconds"]["embed"] for name in names), 3)}
+    records = [stores.attrs("embeddings", name) for name in names]
+    flops = sum(one.get("flops", {}).get("embed", 0) for one in records)
+    return {
+        "seconds": {"embed": round(sum(one["seconds"]["embed"] for one in records), 3)},
+        "flops": {"embed": flops} if flops else {},
+    }

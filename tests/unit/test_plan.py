@@ -120,6 +120,12 @@ def test_a_knob_changes_the_jobs_of_its_own_stage_alone(planned, changes, stages
     assert (new, gone) == ([], [])
 
 
+def test_counting_operations_changes_what_computes_and_nothing_else(planned):
+    stages, new, gone = changed(planned(), planned(count_flops=True))
+    assert stages == {"embeddings", "rois", "ddf", "tables", "report", "figures"}
+    assert (new, gone) == ([], [])
+
+
 def test_a_knob_of_the_fit_changes_no_baseline(planned):
     before, after = planned(), planned(fit={"weight": 0.2})
     assert before.baseline_job("identity", "demo", "000") == after.baseline_job("identity", "demo", "000")

@@ -25,6 +25,11 @@ def test_a_frame_has_the_fixed_columns_in_order_and_one_row_a_value():
     assert set(frame["status"]) == {"ok"}
 
 
+def test_operations_are_costs_of_their_stage():
+    (row,) = cost_rows({}, flops={"embed": 12})
+    assert (row.metric, row.value, row.unit) == ("flops_embed", 12.0, "FLOP")
+
+
 def test_a_pair_that_failed_is_one_row_with_its_reason_on_one_line():
     row = unregistered("failed", "the tool stopped:\n out of memory")
     assert (row.metric, row.status, row.reason) == (

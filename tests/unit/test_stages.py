@@ -281,9 +281,9 @@ def test_an_input_that_is_not_given_is_an_error_that_lists_those_that_are(run):
     assert inputs.groups("images") == []
 
 
-def attempted(tmp_path, work):
+def attempted(tmp_path, work, **settings):
     with create(tmp_path / "s.zarr", Signature("ddf", {})) as writer:
-        attempt_each(writer, "fit", ["a", "b"], work)
+        attempt_each(writer, "fit", ["a", "b"], work, **settings)
     return open_store(tmp_path / "s.zarr")
 
 
@@ -300,6 +300,17 @@ def test_one_failure_is_written_with_its_reason_and_the_others_go_on(tmp_path):
     assert attrs["seconds"]["embed"] == 1.5
     assert attrs["seconds"]["fit"] >= 0
     assert attrs["peak_memory_mb"] == 1e9
+
+
+def test_operations_are_counted_only_if_asked_and_added_to_those_of_earlier_stages(tmp_path):
+    def work(name):
+        torch.ones(3, 4) @ torch.ones(4, 5) if name == "b" else None
+        return {"x": (("n",), np.arange(2))}, {"flops": {"embed": 7} if name == "b" else {}}
+
+    store = attempted(tmp_path / "counted", work, count_flops=True)
+    assert store.attrs("b")["flops"] == {"fit": 2 * 3 * 4 * 5, "embed": 7}
+    assert "flops" not in store.attrs("a")
+    assert attempted(tmp_path / "not", work).attrs("b")["flops"] == {"embed": 7}
 
 
 def test_an_unavailable_tool_is_not_run_and_an_earlier_status_is_kept(tmp_path):
