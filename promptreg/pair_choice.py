@@ -68,14 +68,19 @@ def _side(pair: PairSpec, part_of: PartOf) -> str:
 
 
 def _onto_reference(pairs: Sequence[PairSpec], scope: Scope, part_of: PartOf) -> Iterator[PairSpec]:
-    """Of pairs between subjects those onto the standard reference of their group.
+    """Of pairs between subjects those that move everybody once, onto the standard reference of the group.
 
-    It is the first subject that another is moved onto: of all, or, where the run compares on the test, of
-    those in the test; pairs to train on are all kept then.
+    It is the first subject listed that another is moved onto: of all, or of those in the test where the run
+    compares on the test, and then pairs to train on are all kept. Subjects who are never paired with it (of
+    another protocol, say) have the first of their own.
     """
-    reference: dict[str, str] = {}
+    moved: dict[str, set[str]] = {}
     for pair in pairs:
         moving, fixed = subjects_of(pair)
-        trains = scope.train.test_only and _side(pair, part_of) == "training"
-        if moving == fixed or trains or reference.setdefault(pair.group, fixed) == fixed:
+        if moving == fixed or (scope.train.test_only and _side(pair, part_of) == "training"):
+            yield pair
+            continue
+        here = moved.setdefault(pair.group, set())
+        if fixed not in here and moving not in here:
+            here.add(moving)
             yield pair

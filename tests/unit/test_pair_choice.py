@@ -69,6 +69,13 @@ def test_the_reference_of_a_group_is_that_of_no_other():
     assert {(one.group, one.fixed) for one in kept} == {("T2", "a1"), ("T1", "b1")}
 
 
+def test_subjects_who_are_never_paired_with_the_reference_have_one_of_their_own():
+    listed = [*between(SCANS[:3], group="g", source="s"), *between(SCANS[3:], group="g", source="s")]
+    spec = Dataset(name="d", reader="promise12", reference=True)
+    kept = chosen(listed, spec, Scope(), PARTS.__getitem__)
+    assert [one.pair for one in kept] == ["b1_to_a1", "c1_to_a1", "e1_to_d1", "f1_to_d1"]
+
+
 def test_a_limit_counts_what_is_left_of_all_other_wishes():
     assert names(groups=["T2"], reference=True, limit=2) == ["b1_to_a1", "c1_to_a1"]
 
