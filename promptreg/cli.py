@@ -41,6 +41,7 @@ STAGES = (
     "fit",
     "baseline",
     "evaluate",
+    "inverse",
     "listing",
     "costs",
     "gallery",

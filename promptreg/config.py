@@ -78,6 +78,9 @@ class Dataset(Section):
     limit: int | None = Field(None, ge=1, description="take only the first so many pairs")
     misalign: Misalign | None = Field(None, description="put a known random affine on the moving images")
     corrupt: Corruption | None = Field(None, description="change one image of every pair, in grades")
+    both_ways: bool = Field(
+        False, description="register every pair once more with its images exchanged; not with `misalign`"
+    )
 
 
 class Views(Section):
@@ -431,8 +434,10 @@ class Config(Section):
     count_flops: bool = Field(
         False, description="count floating-point operations where PyTorch can; the seconds grow meanwhile"
     )
-    analyses: tuple[Literal["efficiency"], ...] = Field(
-        (), description="further tables and figures. efficiency: accuracy against seconds and operations"
+    analyses: tuple[Literal["efficiency", "consistency"], ...] = Field(
+        (),
+        description="further tables and figures. efficiency: accuracy against seconds and operations; "
+        "consistency: prompts that find back, and fields that undo each other (needs `both_ways`)",
     )
     embed: Embed = Embed()
     search: Search = Search()

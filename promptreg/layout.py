@@ -196,6 +196,25 @@ class Layout:
             for shard in plan.shards()
         ]
 
+    @property
+    def measures(self) -> list[str]:
+        """The measures of every method, and of pairs registered both ways by those that can run."""
+        files = self.shard_files("{root}/metrics/{method}/{dataset}/{shard}.parquet")
+        return files + [f"{self.root}/metrics/{one}/inverse.parquet" for one in self.compared_both_ways]
+
+    @property
+    def compared_both_ways(self) -> list[str]:
+        """Methods that can run, each with the data sets whose pairs are registered both ways, by "/"."""
+        both = [name for name, plan in self.datasets.items() if plan.spec.both_ways]
+        return [f"{method}/{dataset}" for method in self.runnable for dataset in both]
+
+    def inverse_inputs(self, method: str, dataset: str) -> list[str]:
+        """All stores of a data set that the fields of both ways are read from."""
+        plan, root = self.datasets[dataset], self.root
+        fields = [f"{root}/ddf/{method}/{dataset}/{shard}.zarr" for shard in plan.shards()]
+        pairs = [f"{root}/pairs/{dataset}/{shard}.zarr" for shard in plan.shards()]
+        return [*fields, *pairs, *self.image_stores(dataset, plan.pairs)]
+
     def compared(self, dataset: str) -> list[PairSpec]:
         """The pairs of a data set that every method runs on: all, unless only the test is asked for."""
         plan, train = self.datasets[dataset], self.config.train

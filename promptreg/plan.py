@@ -195,6 +195,13 @@ class Plan(Layout):
             evaluate=self.config.evaluate.model_dump(),
         )
 
+    def inverse_job(self, method: str, dataset: str) -> str:
+        """Compare the fields of both ways of one method."""
+        variant = "" if method in BASELINES else method
+        return self._job(
+            "inverse", method=method if not variant else "promptreg", variant=variant, dataset=dataset
+        )
+
     def listing_job(self) -> str:
         """List all pairs."""
         return self._job("listing")

@@ -134,11 +134,22 @@ def _check_names(config: Config) -> None:
     if MODELS[config.baselines.features_model].supervision == LABEL_SUPERVISED:
         msg = f"baselines.features_model: {config.baselines.features_model} is trained for variants alone"
         raise ConfigError(msg)
+    _check_datasets(config)
+
+
+def _check_datasets(config: Config) -> None:
     names = [dataset.name for dataset in config.datasets]
     for name in names:
         if names.count(name) > 1:
             msg = f"datasets: the name '{name}' is given twice; names must differ"
             raise ConfigError(msg)
+    for dataset in config.datasets:
+        if dataset.both_ways and dataset.misalign is not None:
+            msg = f"datasets: '{dataset.name}' has both_ways and misalign; give each a data set of its own"
+            raise ConfigError(msg)
+    if "consistency" in config.analyses and not any(one.both_ways for one in config.datasets):
+        msg = "analyses: consistency needs a data set with both_ways: true"
+        raise ConfigError(msg)
 
 
 def _check_ablations(config: Config) -> None:

@@ -8,7 +8,7 @@ from math import ceil
 from pathlib import Path
 
 from promptreg.config import Dataset, Train
-from promptreg.datasets.base import MISALIGNED, DatasetReader, PairSpec
+from promptreg.datasets.base import MISALIGNED, REVERSED, DatasetReader, PairSpec
 from promptreg.datasets.corrupted import Corrupted, corrupted_pairs
 from promptreg.pair_choice import Scope, chosen
 from promptreg.registry import find
@@ -59,7 +59,7 @@ class DatasetPlan:
 
     @cached_property
     def pairs(self) -> list[PairSpec]:
-        """All pairs, each followed by its misaligned twin where one is asked for."""
+        """All pairs, each in all levels, followed by its exchange and misaligned twin, where asked for."""
         try:
             # A table that cannot be read is an error now, not when a subject's part is first asked for.
             _ = self._table
@@ -70,6 +70,8 @@ class DatasetPlan:
             raise ConfigError(msg) from None
         if self.spec.corrupt is not None:
             kept = corrupted_pairs(kept, self.spec.corrupt)
+        if self.spec.both_ways:
+            kept = [way for one in kept for way in (one, _exchanged(one))]
         if self.spec.misalign is None:
             return kept
         return [twin for one in kept for twin in (one, _twin(one))]
@@ -171,6 +173,25 @@ class DatasetPlan:
     def images_in(self, shard: str) -> list[ImageSpec]:
         """The images of an image shard."""
         return self.images[int(shard) * self._size : (int(shard) + 1) * self._size]
+
+
+def _exchanged(pair: PairSpec) -> PairSpec:
+    """The pair with the roles of its images exchanged."""
+    other = {"moving": "fixed", "fixed": "moving"}
+    annotations = {
+        f"{other[role.partition('_')[0]]}_{role.partition('_')[2]}": reference
+        for role, reference in pair.annotations.items()
+    }
+    return replace(
+        pair,
+        pair=f"{pair.pair}{REVERSED}",
+        moving=pair.fixed,
+        fixed=pair.moving,
+        moving_subject=pair.fixed_subject,
+        fixed_subject=pair.moving_subject,
+        group=f"{pair.group}, reversed" if pair.group else "reversed",
+        annotations=annotations,
+    )
 
 
 def _twin(pair: PairSpec) -> PairSpec:

@@ -16,7 +16,7 @@ from promptreg.records import check_frame, entries
 from promptreg.resampling import Who, interval, weighted_means
 from promptreg.seeds import derive_seed
 
-HIGHER_IS_BETTER = frozenset({"dice", "nsd"})
+HIGHER_IS_BETTER = frozenset({"dice", "nsd", "cycle", "accepted"})
 SD_KIND = "population SD over pairs"
 GROUP = ["dataset", "group"]
 ENTRY = [*GROUP, "entry"]

@@ -28,6 +28,9 @@ METRIC_TITLES = {
     "nsd": "NSD",
     "folds": "folds",
     "sdlogj": "SDlogJ",
+    "cycle": "returning prompts",
+    "accepted": "accepted",
+    "inverse_consistency": "inverse inconsistency",
 }
 METRICS = ("dice", "centroid_tre", "landmark_tre")
 SIGNIFICANT = 0.05

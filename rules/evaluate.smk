@@ -21,9 +21,32 @@ rule evaluate:
         "promptreg stage evaluate --threads {threads} --job {params.job:q} --output {output:q} {input:q} 2> {log:q}"
 
 
+rule inverse:
+    input:
+        lambda w: plan.inverse_inputs(w.method, w.dataset),
+    output:
+        f"{plan.root}/metrics/{{method}}/{{dataset}}/inverse.parquet",
+    log:
+        f"{plan.root}/logs/inverse/{{method}}/{{dataset}}.log",
+    benchmark:
+        f"{plan.root}/benchmarks/inverse/{{method}}/{{dataset}}.tsv"
+    conda:
+        "../envs/promptreg.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
+    params:
+        job=lambda w: plan.inverse_job(w.method, w.dataset),
+    message:
+        "Comparing fields of both ways ({wildcards.method}, {wildcards.dataset})"
+    shell:
+        "promptreg stage inverse --threads {threads} --job {params.job:q} --output {output:q} {input:q} 2> {log:q}"
+
+
 rule gather:
     input:
-        lambda w: plan.shard_files("{root}/metrics/{method}/{dataset}/{shard}.parquet"),
+        lambda w: plan.measures,
     output:
         metrics=f"{plan.root}/metrics.parquet",
         timings=f"{plan.root}/timings.parquet",

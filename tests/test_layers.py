@@ -64,6 +64,8 @@ LAYERS = (
             "ablation",
             "robustness",
             "efficiency",
+            "inverse_consistency",
+            "consistency_table",
             "paradigms",
             "costs",
         ),

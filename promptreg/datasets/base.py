@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 MISALIGNED = "_misaligned"
 """Ends the names of a pair's twin, whose moving image was put under a known affine, and of that image."""
 
+REVERSED = "_reversed"
+"""Ends the name of a pair whose moving and fixed image have exchanged their roles."""
+
 
 @dataclass(frozen=True)
 class PairSpec:

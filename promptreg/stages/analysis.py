@@ -9,6 +9,7 @@ import pandas as pd
 
 from promptreg.ablation import ablation
 from promptreg.config import Config
+from promptreg.consistency_table import consistency_table
 from promptreg.efficiency import efficiency_table
 from promptreg.robustness import robustness_table
 from promptreg.stages.listing import subjects_in
@@ -30,6 +31,8 @@ def analysis(config: Config, name: str, inputs: list[str]) -> Table:
         return ablation(measures, config, name, numbers=numbers, subjects=subjects)
     if name == "efficiency":
         return efficiency_table(measures, pd.read_parquet(inputs[1]), config.methods)
+    if name == "consistency":
+        return consistency_table(measures, config.methods, subjects=subjects, seed=config.seed)
     return robustness_table(measures, config, subjects=subjects)
 
 
@@ -41,4 +44,4 @@ def titles(config: Config) -> dict[str, str]:
     return found | {name: _TITLES[name] for name in config.analyses}
 
 
-_TITLES = {"efficiency": "Accuracy against cost"}
+_TITLES = {"efficiency": "Accuracy against cost", "consistency": "Consistency of prompts and fields"}

@@ -55,9 +55,21 @@ def measure(stores: Inputs, name: str, config: Evaluate) -> list[MetricRow]:
         label_names={int(key): text for key, text in record.attrs["label_names"].items()},
         config=config,
     )
-    return rows + cost_rows(
-        attrs["seconds"], peak_memory_mb=attrs["peak_memory_mb"], flops=attrs.get("flops", {})
+    return (
+        rows
+        + prompt_rows(attrs)
+        + cost_rows(attrs["seconds"], peak_memory_mb=attrs["peak_memory_mb"], flops=attrs.get("flops", {}))
     )
+
+
+def prompt_rows(attrs: dict[str, Any]) -> list[MetricRow]:
+    """Return the shares of prompts accepted and finding back; nothing for a method without prompts."""
+    if "reasons" not in attrs:
+        return []
+    rows = [MetricRow("", "accepted", 100 * attrs["accepted"] / len(attrs["reasons"]), "%")]
+    if attrs["returning"] is not None:
+        rows.append(MetricRow("", "cycle", 100 * attrs["returning"], "%"))
+    return rows
 
 
 def gather(inputs: list[str], metrics: str, timings: str) -> None:

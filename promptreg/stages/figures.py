@@ -79,6 +79,11 @@ def efficiency(source: str, config: Config) -> Figure:
     return cost_accuracy(_read(source), config.methods, palette=config.figures.palette)
 
 
+def consistency(source: str, config: Config) -> Figure:
+    """Draw how consistent methods are, one below the other."""
+    return ablation_rows(_read(source), palette=config.figures.palette)
+
+
 def rules(source: str, config: Config) -> Figure:
     """Draw the rule graph from Snakemake's own dot text."""
     return rule_graph(Path(source).read_text(), palette=config.figures.palette)
@@ -94,6 +99,7 @@ FIGURES = {
     "ablation": ablations,
     "robustness": robustness,
     "efficiency": efficiency,
+    "consistency": consistency,
 }
 
 

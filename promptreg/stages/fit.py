@@ -30,6 +30,7 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
             "roi_dice": [round(float(one), 4) for one in result.roi_dice],
             "accepted": int(record["weights"].values.astype(bool).sum()),
             "reasons": record.attrs["reasons"],
+            "returning": record.attrs["returning"],
             "seconds": record.attrs["seconds"],
             "peak_memory_mb": record.attrs["peak_memory_mb"],
             "flops": record.attrs.get("flops", {}),

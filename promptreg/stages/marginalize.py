@@ -12,6 +12,7 @@ from promptreg.config import Marginalize
 from promptreg.correspond import Correspondences, correspond
 from promptreg.provenance import Signature
 from promptreg.search import Rois
+from promptreg.selection import selected
 from promptreg.stages.attempt import Result, attempt_each
 from promptreg.stages.inputs import Inputs, Variables, grid_from, spatial_dims
 from promptreg.store import create
@@ -26,8 +27,9 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
     def work(name: str) -> Result:
         record = stores.read("rois", name)
         prior = record.attrs["prior"]
+        rois = rois_from(record)
         found = correspond(
-            rois_from(record),
+            rois,
             config,
             prealignment=np.array(record.attrs["prealignment"]),
             prior=np.array(prior["matrix"]) if prior and prior["reliable"] else None,
@@ -39,6 +41,7 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
         attrs = {
             **kept,
             "reasons": list(found.reasons),
+            "returning": returning_share(selected(rois, config)),
             "peak_memory_mb": record.attrs["peak_memory_mb"],
             "flops": record.attrs.get("flops", {}),
         }
@@ -46,6 +49,12 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
 
     with create(output, Signature("correspondences", job, stores.digests(), job["code"])) as writer:
         attempt_each(writer, "marginalize", stores.groups("rois"), work)
+
+
+def returning_share(rois: Rois) -> float | None:
+    """Return the share of found prompts, over prompts and views, that lead back; None if there is none."""
+    seen = rois.visible.flatten(2).any(-1)
+    return float((rois.cycle & seen).sum() / seen.sum()) if seen.any() else None
 
 
 def rois_from(record: xr.Dataset) -> Rois:

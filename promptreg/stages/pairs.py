@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from promptreg.datasets.base import MISALIGNED, DatasetReader, PairSpec
+from promptreg.datasets.base import MISALIGNED, REVERSED, DatasetReader, PairSpec
 from promptreg.datasets.known_motion import misalign_labels, misalign_points
 from promptreg.prealign import prealign
 from promptreg.provenance import Signature
@@ -92,4 +92,4 @@ def _point_variable(side: str, points: np.ndarray) -> Variables:
 
 
 def _label_names(reader: DatasetReader, spec: PairSpec) -> dict[int, str]:
-    return reader.label_names(spec.pair.removesuffix(MISALIGNED))
+    return reader.label_names(spec.pair.removesuffix(MISALIGNED).removesuffix(REVERSED))

@@ -126,6 +126,19 @@ def test_counting_operations_changes_what_computes_and_nothing_else(planned):
     assert (new, gone) == ([], [])
 
 
+def test_a_pair_that_is_registered_both_ways_has_a_copy_with_everything_exchanged(planned):
+    one = planned(datasets=[{"name": "d", "both_ways": True}], analyses=["consistency"])
+    there, back = one.datasets["d"].pairs[:2]
+    assert (back.pair, back.moving, back.fixed) == ("p0_reversed", there.fixed, there.moving)
+    assert back.group == f"{there.group}, reversed"
+    assert (list(there.annotations), list(back.annotations)) == (["moving_labels"], ["fixed_labels"])
+    assert len(one.datasets["d"].images) == len(planned().datasets["d"].images)
+    assert one.measures[-2:] == [
+        f"results/metrics/{name}/d/inverse.parquet" for name in ("identity", "promptreg")
+    ]
+    assert set(one.analyses) == {"consistency"}
+
+
 def test_a_knob_of_the_fit_changes_no_baseline(planned):
     before, after = planned(), planned(fit={"weight": 0.2})
     assert before.baseline_job("identity", "demo", "000") == after.baseline_job("identity", "demo", "000")

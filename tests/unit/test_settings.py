@@ -161,6 +161,21 @@ def test_a_common_limit_on_views_does_not_forbid_a_variant_with_fewer():
     assert variant(config, "one").marginalize.views == 3
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"both_ways": True, "misalign": {}},
+            "'d' has both_ways and misalign; give each a data set of its own",
+        ),
+        ({}, "analyses: consistency needs a data set with both_ways: true"),
+    ],
+)
+def test_registering_both_ways_goes_with_consistency_and_not_with_misalignment(changes, words):
+    with pytest.raises(ConfigError, match=words):
+        load({"analyses": ["consistency"], "datasets": [{"name": "d", "reader": "demo", **changes}]})
+
+
 def test_a_file_is_read_like_a_mapping(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text("sigma: 0.05\nfit: {levels: 2}\n")
