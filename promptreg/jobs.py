@@ -82,7 +82,7 @@ def all_jobs(layout: Layout) -> list[Job]:
 
 def _preparing(layout: Layout) -> Iterator[Job]:
     for dataset, plan in layout.datasets.items():
-        for shard in plan.shards():
+        for shard in plan.all_shards():
             yield Job("pairs", f"{dataset}/{shard}", len(plan.in_shard(shard)))
         for shard in dict.fromkeys(plan.image_shard(one.image) for one in plan.images):
             yield Job("images", f"{dataset}/{shard}", len(plan.images_in(shard)))

@@ -42,7 +42,8 @@ def chosen(listed: Sequence[PairSpec], spec: Dataset, scope: Scope, part_of: Par
         kept = [one for one in kept if _side(one, part_of) in _wanted(scope)]
     if spec.reference:
         kept = list(_onto_reference(kept, scope, part_of))
-    if not kept:
+    tested = kept if not scope.train.test_only else [one for one in kept if _side(one, part_of) == "test"]
+    if not tested:
         msg = (
             f"no pair left of {len(listed)} listed, dimension={spec.dimension}, groups={list(spec.groups)}, "
             f"test_only={scope.train.test_only}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from math import ceil
 from pathlib import Path
 
 from promptreg.config import Dataset, Train
@@ -15,6 +14,9 @@ from promptreg.registry import find
 from promptreg.settings import ConfigError
 from promptreg.split_tables import read_split
 from promptreg.splits import Part, part_of
+
+FIRST_OF_TRAINING = 10_000
+"""Number of the first shard of pairs to train on, so that more pairs of a test leave these as they are."""
 
 
 @dataclass(frozen=True)
@@ -158,17 +160,40 @@ class DatasetPlan:
         """The place of a pair in the list."""
         return next(number for number, one in enumerate(self.pairs) if one.pair == pair)
 
+    @cached_property
+    def _shards(self) -> dict[str, list[PairSpec]]:
+        """Pairs by shard; where methods are compared on the test, pairs to train on are in other shards."""
+        if not self._scope.train.test_only:
+            return self._cut(self.pairs, 0)
+        tested = self.tested_pairs(self._scope.train, self._scope.seed)
+        names = {one.pair for one in tested}
+        return self._cut(tested, 0) | self._cut(
+            [one for one in self.pairs if one.pair not in names], FIRST_OF_TRAINING
+        )
+
+    def _cut(self, pairs: list[PairSpec], first: int) -> dict[str, list[PairSpec]]:
+        starts = range(0, len(pairs), self._size)
+        return {f"{first + n:03d}": pairs[start : start + self._size] for n, start in enumerate(starts)}
+
+    @cached_property
+    def _shard_of(self) -> dict[str, str]:
+        return {one.pair: shard for shard, pairs in self._shards.items() for one in pairs}
+
     def shard_of(self, pair: str) -> str:
         """The shard that holds a pair."""
-        return f"{self.position(pair) // self._size:03d}"
+        return self._shard_of[pair]
 
     def shards(self) -> list[str]:
-        """Names of the pair shards."""
-        return [f"{number:03d}" for number in range(ceil(len(self.pairs) / self._size))]
+        """Names of the shards of the pairs that methods run on."""
+        return [shard for shard in self._shards if int(shard) < FIRST_OF_TRAINING]
+
+    def all_shards(self) -> list[str]:
+        """Names of these shards and of those with pairs to train on alone."""
+        return list(self._shards)
 
     def in_shard(self, shard: str) -> list[PairSpec]:
         """The pairs of a shard."""
-        return self.pairs[int(shard) * self._size : (int(shard) + 1) * self._size]
+        return self._shards[shard]
 
     def images_in(self, shard: str) -> list[ImageSpec]:
         """The images of an image shard."""

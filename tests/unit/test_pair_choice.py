@@ -83,13 +83,10 @@ def test_a_limit_counts_what_is_left_of_all_other_wishes():
 def test_nothing_left_is_an_error_that_says_what_was_asked():
     with pytest.raises(ValueError, match=r"no pair left of 17 listed, dimension=2, groups=\[\]"):
         names(dimension=2)
-    with pytest.raises(ValueError, match="test_only=True"):
-        chosen(
-            LISTED,
-            Dataset(name="d"),
-            Scope(Train(test_only=True), training=False),
-            lambda subject: "train",
-        )
+    for training in (True, False):
+        scope = Scope(Train(test_only=True), training=training)
+        with pytest.raises(ValueError, match="test_only=True"):
+            chosen(LISTED, Dataset(name="d"), scope, lambda subject: "train")
 
 
 def test_an_image_of_which_nothing_is_said_is_a_subject_of_its_own():

@@ -1,5 +1,6 @@
 import pytest
 from published_layouts import write_chaos
+from stub_releases import write_stubs
 
 from promptreg.config import Dataset, Train
 from promptreg.pair_choice import Scope
@@ -48,3 +49,19 @@ def test_wishes_of_the_data_set_reach_the_choice_of_pairs(planned):
     assert [(pair.pair, pair.group) for pair in one.pairs] == [("t2-10_to_t2-02", "MR-Abdomen")]
     with pytest.raises(ConfigError, match="data set 'd': groups: no pair is of 'T3'"):
         _ = planned(groups=["T3"]).pairs
+
+
+def test_pairs_to_train_on_have_shards_of_their_own_that_methods_do_not_run_on(tmp_path):
+    write_stubs(tmp_path, men=60, cores=3)
+    spec = Dataset(name="d", reader="promis", path=str(tmp_path / "promis"), reference=True)
+    one = DatasetPlan(spec, None, 4, Scope(Train(test_only=True)))
+    train, seed = Train(test_only=True), 0
+    tested = one.tested_pairs(train, seed)
+    assert [pair for shard in one.shards() for pair in one.in_shard(shard)] == tested
+    assert len(one.shards()) == -(-len(tested) // 4)
+    assert [int(shard) for shard in one.all_shards()[len(one.shards()) :]][:2] == [10_000, 10_001]
+    assert sorted(pair.pair for shard in one.all_shards() for pair in one.in_shard(shard)) == sorted(
+        pair.pair for pair in one.pairs
+    )
+    assert all(pair in one.in_shard(one.shard_of(pair.pair)) for pair in one.pairs)
+    assert len({pair.fixed for pair in tested}) == 1
