@@ -95,7 +95,7 @@ class TransformersSam:
 
     def compile_encoder(self) -> bool:
         """Compile the encoder."""
-        self.net.module.vision_encoder.compile()
+        self.net.module.get_submodule("vision_encoder").compile()
         return True
 
     def pixels(self, colours: Tensor, grid: Grid) -> Tensor:
