@@ -16,6 +16,7 @@ import signal
 import socket
 import stat
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -76,8 +77,14 @@ def missing() -> str:
     """Why no cluster can be started here, or an empty text."""
     if os.geteuid() != 0:
         return "a Slurm cluster is started as root only"
-    absent = [name for name in PROGRAMS if shutil.which(name, path=SEARCH) is None]
-    return f"no {', '.join(absent)} here: run tests/slurm/install.sh" if absent else ""
+    if absent := [name for name in PROGRAMS if shutil.which(name, path=SEARCH) is None]:
+        return f"no {', '.join(absent)} here: run tests/slurm/install.sh"
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            _make_device(Path(folder) / "gpu")
+        except PermissionError:
+            return "no devices can be made here, as fake GPUs: mknod is not permitted"
+    return ""
 
 
 class Cluster:
@@ -202,7 +209,7 @@ class Cluster:
         key.chmod(0o400)
         devices = [self.folder / f"gpu{number}" for number in range(GPUS_OF_A_NODE)]
         for device in devices:
-            os.mknod(device, stat.S_IFCHR | 0o666, NULL_DEVICE)
+            _make_device(device)
         shared = "NodeName={0} NodeHostname=localhost NodeAddr=127.0.0.1 Port={1} CPUs=4 RealMemory=200000{2}"
         gres = f" Gres=gpu:fake:{GPUS_OF_A_NODE}"
         controller = next(ports)
@@ -244,6 +251,11 @@ class Cluster:
                 ]
                 raise NoSlurm(f"{what} did not start; ended: {dead}\n" + "\n".join(logs))
             time.sleep(0.2)
+
+
+def _make_device(path: Path) -> None:
+    """Make a device that is /dev/null by another name."""
+    os.mknod(path, stat.S_IFCHR | 0o666, NULL_DEVICE)
 
 
 def _free_ports(n: int) -> list[int]:
