@@ -42,6 +42,7 @@ STAGES = (
     "baseline",
     "evaluate",
     "inverse",
+    "calibrate",
     "listing",
     "costs",
     "gallery",

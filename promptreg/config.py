@@ -434,10 +434,11 @@ class Config(Section):
     count_flops: bool = Field(
         False, description="count floating-point operations where PyTorch can; the seconds grow meanwhile"
     )
-    analyses: tuple[Literal["efficiency", "consistency"], ...] = Field(
+    analyses: tuple[Literal["efficiency", "consistency", "calibration"], ...] = Field(
         (),
         description="further tables and figures. efficiency: accuracy against seconds and operations; "
-        "consistency: prompts that find back, and fields that undo each other (needs `both_ways`)",
+        "consistency: prompts that find back, and fields that undo each other (needs `both_ways`); "
+        "calibration: whether uncertainty foretells errors at landmarks",
     )
     embed: Embed = Embed()
     search: Search = Search()

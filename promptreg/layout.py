@@ -306,8 +306,22 @@ class Layout:
 
     def analysis_inputs(self, name: str) -> list[str]:
         """What an analysis reads besides measures, costs, pairs and published numbers."""
-        del name
-        return []
+        if name != "calibration":
+            return []
+        return [f"{self.root}/calibration/{one}.parquet" for one in self.calibrated]
+
+    @property
+    def calibrated(self) -> list[str]:
+        """Variants that can run with every data set and shard, by "/", if their uncertainty is asked for."""
+        if "calibration" not in self.config.analyses:
+            return []
+        return [
+            f"{variant}/{dataset}/{shard}"
+            for variant in self.variants
+            if variant in self.runnable
+            for dataset, plan in self.datasets.items()
+            for shard in plan.shards()
+        ]
 
     @property
     def figure_formats(self) -> list[str]:

@@ -202,6 +202,10 @@ class Plan(Layout):
             "inverse", method=method if not variant else "promptreg", variant=variant, dataset=dataset
         )
 
+    def calibrate_job(self, variant: str, dataset: str) -> str:
+        """Set what a variant foretells of its errors against them."""
+        return self._job("calibrate", variant=variant, dataset=dataset)
+
     def listing_job(self) -> str:
         """List all pairs."""
         return self._job("listing")

@@ -2,6 +2,31 @@ wildcard_constraints:
     analysis="|".join(plan.analyses) or "none",
 
 
+rule calibrate:
+    input:
+        f"{plan.root}/ddf/{{variant}}/{{dataset}}/{{shard}}.zarr",
+        f"{plan.root}/pairs/{{dataset}}/{{shard}}.zarr",
+        lambda w: f"{plan.root}/correspondences/{plan.marginal_of[w.variant]}/{w.dataset}/{w.shard}.zarr",
+    output:
+        f"{plan.root}/calibration/{{variant}}/{{dataset}}/{{shard}}.parquet",
+    log:
+        f"{plan.root}/logs/calibrate/{{variant}}/{{dataset}}/{{shard}}.log",
+    benchmark:
+        f"{plan.root}/benchmarks/calibrate/{{variant}}/{{dataset}}/{{shard}}.tsv"
+    conda:
+        "../envs/promptreg.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
+    params:
+        job=lambda w: plan.calibrate_job(w.variant, w.dataset),
+    message:
+        "Setting uncertainty against error ({wildcards.variant}) in pairs {wildcards.shard} of {wildcards.dataset}"
+    shell:
+        "promptreg stage calibrate --threads {threads} --job {params.job:q} --output {output:q} {input:q} 2> {log:q}"
+
+
 rule analysis:
     input:
         f"{plan.root}/metrics.parquet",

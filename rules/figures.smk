@@ -207,6 +207,7 @@ rule report:
         lambda w: plan.gallery_files("{root}/figures/{dataset}/{pair}"),
         expand(f"{plan.root}/extremes/{{dataset}}", dataset=plan.datasets),
         f"{plan.root}/figures/rulegraph.{FORMAT}",
+        lambda w: plan.analysis_inputs("calibration"),
     output:
         report(
             f"{plan.root}/report.html",

@@ -40,7 +40,7 @@ LAYERS = (
     (
         *("prompts", "views", "prealign", "prototype", "alignment", "starts", "affine_prior"),
         *("objective", "newton", "compass", "inverse", "reach", "auxiliary", "search"),
-        *("automatic_masks", "marginalize", "sanity", "consensus", "transfer", "selection", "correspond"),
+        *("automatic_masks", "marginalize", "calibration", "sanity", "consensus", "transfer", "selection", "correspond"),
         *("fit_bases", "fit_levels", "fit_losses", "fit_start", "parametrizations", "ddf", "pipeline"),
     ),
     ("baselines",),
@@ -66,6 +66,7 @@ LAYERS = (
             "efficiency",
             "inverse_consistency",
             "consistency_table",
+            "calibration_table",
             "paradigms",
             "costs",
         ),

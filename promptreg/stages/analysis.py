@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from promptreg.ablation import ablation
+from promptreg.calibration_table import COLUMNS, calibration_table
 from promptreg.config import Config
 from promptreg.consistency_table import consistency_table
 from promptreg.efficiency import efficiency_table
@@ -24,13 +25,16 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
 
 
 def analysis(config: Config, name: str, inputs: list[str]) -> Table:
-    """Return the table of the analysis `name`; `inputs` are measures, costs, pairs and published numbers."""
+    """Return the table of the analysis `name`; `inputs` start with measures, costs, pairs, published."""
     measures, subjects = pd.read_parquet(inputs[0]), subjects_in(inputs[2])
     if name in config.ablations:
         numbers = published_numbers(inputs[3])
         return ablation(measures, config, name, numbers=numbers, subjects=subjects)
     if name == "efficiency":
         return efficiency_table(measures, pd.read_parquet(inputs[1]), config.methods)
+    if name == "calibration":
+        parts = [part for part in map(pd.read_parquet, inputs[4:]) if len(part)]
+        return calibration_table(pd.concat(parts) if parts else pd.DataFrame(columns=list(COLUMNS)))
     if name == "consistency":
         return consistency_table(measures, config.methods, subjects=subjects, seed=config.seed)
     return robustness_table(measures, config, subjects=subjects)
@@ -44,4 +48,8 @@ def titles(config: Config) -> dict[str, str]:
     return found | {name: _TITLES[name] for name in config.analyses}
 
 
-_TITLES = {"efficiency": "Accuracy against cost", "consistency": "Consistency of prompts and fields"}
+_TITLES = {
+    "efficiency": "Accuracy against cost",
+    "consistency": "Consistency of prompts and fields",
+    "calibration": "Uncertainty against error",
+}

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from promptreg.config import Config
 from promptreg.figures.ablations import ablation_curves, ablation_rows
+from promptreg.figures.calibration import reliability_curves
 from promptreg.figures.distributions import metric_distributions, stage_times
 from promptreg.figures.efficiency import cost_accuracy
 from promptreg.figures.hours import rule_costs
@@ -20,7 +21,7 @@ from promptreg.stages.figurefiles import write_figure
 from promptreg.stats import case_values
 from promptreg.tables import METRICS, seconds_table
 
-TEXTS = ("dataset", "group", "entry", "metric", "alike", "kind", "unit")
+TEXTS = ("dataset", "group", "entry", "metric", "alike", "kind", "unit", "error_unit", "predictor")
 
 
 def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
@@ -84,6 +85,11 @@ def consistency(source: str, config: Config) -> Figure:
     return ablation_rows(_read(source), palette=config.figures.palette)
 
 
+def calibration(source: str, config: Config) -> Figure:
+    """Draw errors against what was foretold."""
+    return reliability_curves(_read(source), config.methods, palette=config.figures.palette)
+
+
 def rules(source: str, config: Config) -> Figure:
     """Draw the rule graph from Snakemake's own dot text."""
     return rule_graph(Path(source).read_text(), palette=config.figures.palette)
@@ -100,6 +106,7 @@ FIGURES = {
     "robustness": robustness,
     "efficiency": efficiency,
     "consistency": consistency,
+    "calibration": calibration,
 }
 
 

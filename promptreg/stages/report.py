@@ -61,8 +61,10 @@ _CAPTIONS = {
 
 
 def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
-    """Write the page from measures, costs, pairs, published numbers and figures, in this order."""
+    """Write the page from measures, costs, pairs, published numbers, then figures and what analyses read."""
     config = Config.model_validate(job["config"])
+    numbers = [one for one in inputs[4:] if one.endswith(".parquet")]
+    pictures = [one for one in inputs[4:] if one not in numbers]
     frame, timings = pd.read_parquet(inputs[0]), pd.read_parquet(inputs[1])
     subjects = subjects_in(inputs[2])
     made = measured(frame, timings, subjects, config, job["seen"])
@@ -75,10 +77,10 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
             summary=_summary(frame, config),
             tables=(
                 *_tables(made),
-                *_analyses(config, inputs[:4]),
+                *_analyses(config, [*inputs[:4], *numbers]),
                 *_published(inputs[3]),
             ),
-            figures=tuple(_figures(inputs[4:], config.figures.format, _titles(config))),
+            figures=tuple(_figures(pictures, config.figures.format, _titles(config))),
             problems=problems(frame),
             warnings=warnings.reset_index(drop=True),
             settings=yaml.safe_dump(job["config"], sort_keys=False, allow_unicode=True),

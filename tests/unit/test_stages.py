@@ -13,11 +13,23 @@ from toy_model import ToyModel
 from promptreg import pipeline, registry
 from promptreg.baselines.base import BaselineUnavailable
 from promptreg.geometry import affine_to_ddf
+from promptreg.metrics import landmark_errors
 from promptreg.pipeline import register_pair
 from promptreg.plan import Plan
 from promptreg.provenance import Signature
 from promptreg.seeds import derive_seed
-from promptreg.stages import baseline, embed, evaluate, fit, gallery, images, marginalize, pairs, search
+from promptreg.stages import (
+    baseline,
+    calibrate,
+    embed,
+    evaluate,
+    fit,
+    gallery,
+    images,
+    marginalize,
+    pairs,
+    search,
+)
 from promptreg.stages.attempt import attempt_each
 from promptreg.stages.inputs import Inputs, NoResult, grid_from
 from promptreg.store import StoreError, create, open_store
@@ -249,6 +261,39 @@ def test_a_method_that_cannot_run_is_measured_as_not_run(run, tmp_path):
     assert sorted(frame["pair"]) == ["bad", "good"]
     assert set(frame["status"]) == {"not run"}
     assert set(frame["reason"]) == {"no weights"}
+
+
+def test_a_variant_without_landmarks_has_nothing_to_calibrate(run, tmp_path):
+    job, output = json.loads(run.calibrate_job("tiny", "d")), tmp_path / "c.parquet"
+    stores = [f"{run.root}/{kind}/d/000.zarr" for kind in ("ddf/tiny", "correspondences/tiny", "pairs")]
+    calibrate.run(job, stores, str(output))
+    assert pd.read_parquet(output).empty
+
+
+def test_what_a_variant_foretells_is_set_against_its_errors_at_landmarks(run, tmp_path):
+    record = stored(run, "pairs", "d", "000").get("good")
+    points = np.array([[18.0, 14.0], [24.0, 20.0], [20.0, 18.0]])
+    variables = {
+        f"{side}_landmarks": ((f"{side}_landmark", "component"), points + shift)
+        for side, shift in (("moving", 0), ("fixed", np.array(SHIFT[::-1])))
+    }
+    with create(tmp_path / "pairs.zarr", Signature("pairs", {})) as writer:
+        writer.put("good", variables, group=record.attrs["group"])
+    stores = [f"{run.root}/{kind}/d/000.zarr" for kind in ("ddf/tiny", "correspondences/tiny")]
+    output = tmp_path / "c.parquet"
+    calibrate.run(
+        json.loads(run.calibrate_job("tiny", "d")), [*stores, str(tmp_path / "pairs.zarr")], str(output)
+    )
+    frame = pd.read_parquet(output)
+    of_field = frame[frame["predictor"].isin(["views", "prompts", "distance"])]
+    assert of_field.groupby("predictor").size().tolist() == [3, 3, 3]
+    errors = of_field.groupby("predictor")["error"].apply(list)
+    assert errors["views"] == errors["prompts"] == errors["distance"]
+    found = landmark_errors(
+        Inputs(stores).ddf("good"),
+        *(torch.from_numpy(variables[f"{side}_landmarks"][1]) for side in ("fixed", "moving")),
+    )
+    assert errors["views"] == pytest.approx(found.tolist())
 
 
 def test_the_gallery_draws_a_registered_pair_and_says_why_another_is_not_drawn(run, tmp_path):

@@ -31,7 +31,7 @@ def test_a_finished_run_is_done_and_says_why_a_method_was_not_run(finished: Benc
     assert found.damaged == ()
     assert not found.alive
     assert {one.rule for one in found.costs} >= set(MADE) - {"train", "learn", "environment", "register"} - {
-        *("analysis", "analysis_figure", "inverse")
+        *("analysis", "analysis_figure", "inverse", "calibrate")
     }
 
 
