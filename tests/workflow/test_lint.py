@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
+from stub_releases import write_stubs
 from tiny_benchmark import ROOT, Benchmark, tiny_pairs, write_table
+
+from promptreg.availability import source_of
+from promptreg.config import Dataset
+from promptreg.source_table import Source
 
 CONFIGS = sorted(path.name for path in (ROOT / "config").glob("*.yaml"))
 
 
-def call(module: str, *arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Run a Python module; stdout and stderr come together in `stdout`."""
+def published(config: str) -> dict[str, Source]:
+    """The published data sets that a shipped configuration names, by its own names for them."""
+    raw = yaml.safe_load((ROOT / "config" / config).read_text()).get("datasets", [])
+    found = {one["name"]: source_of(Dataset.model_validate(one)) for one in raw}
+    return {name: source for name, source in found.items() if source}
+
+
+def call(
+    module: str, *arguments: str, folder: Path = ROOT, data: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a Python module where published data lie in `data`; stdout and stderr come together in `stdout`."""
     return subprocess.run(
         [sys.executable, "-m", module, *arguments],
         cwd=folder,
+        env={**os.environ, "PROMPTREG_DATA": str(data or folder / "data")},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -44,18 +61,66 @@ def test_the_rules_are_formatted() -> None:
     assert formatted.returncode == 0, formatted.stdout
 
 
-@pytest.mark.parametrize("config", CONFIGS)
-def test_a_shipped_configuration_can_be_planned(folder: Path, config: str) -> None:
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All published data sets of the benchmark, as empty files."""
+    root = tmp_path_factory.mktemp("releases")
+    write_stubs(root, men=40, cores=30)
+    return root
+
+
+def planned(folder: Path, *configs: str | Path, data: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Plan shipped configurations, one laid over the other, for a small manifest."""
     manifest = write_table(folder / "pairs.csv", tiny_pairs(folder))
-    planned = call(
+    return call(
         "snakemake",
         *("--snakefile", str(ROOT / "Snakefile"), "--cores", "1", "--dry-run", "--quiet", "rules"),
-        *("--configfile", f"config/{config}", "--config", f"manifest={manifest}"),
+        *(
+            "--configfile",
+            *(str("config" / Path(one)) for one in configs),
+            "--config",
+            f"manifest={manifest}",
+        ),
         folder=folder,
+        data=data,
     )
-    assert planned.returncode == 0, planned.stdout[-3000:]
-    assert "report" in planned.stdout
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_a_shipped_configuration_can_be_planned(folder: Path, releases: Path, config: str) -> None:
+    found = planned(folder, config, data=releases)
+    assert found.returncode == 0, found.stdout[-3000:]
+    assert "report" in found.stdout
+    assert "fetch" not in found.stdout
     assert not (folder / "results").exists()
+
+
+@pytest.mark.parametrize("config", [name for name in CONFIGS if published(name)])
+def test_a_shipped_configuration_without_its_data_says_what_to_do_for_each(folder: Path, config: str) -> None:
+    found = planned(folder, config)
+    assert found.returncode != 0
+    assert "Traceback" not in found.stdout
+    for name, source in published(config).items():
+        asked = source.accept or not source.archives
+        assert (f"- data set '{name}': '{source.name}' is not here" in found.stdout) == bool(asked)
+    assert not (folder / "results").exists()
+
+
+def test_the_public_benchmark_is_fetched_where_licences_are_accepted(folder: Path) -> None:
+    accepted = folder / "accepted.yaml"
+    accepted.write_text("accept_licences: [all]\n")
+    found = planned(folder, "benchmark.yaml", "benchmark_public.yaml", accepted)
+    assert found.returncode == 0, found.stdout[-3000:]
+    assert re.search(r"^fetch +5$", found.stdout, flags=re.MULTILINE)
+    assert not (folder / "results").exists()
+
+
+def test_the_paper_s_ablations_are_planned_on_all_subjects_of_one_data_set(
+    folder: Path, releases: Path
+) -> None:
+    found = planned(folder, "prostate.yaml", "ablation_prompts.yaml", data=releases)
+    assert found.returncode == 0, found.stdout[-3000:]
+    assert re.search(r"^pairs +2$", found.stdout, flags=re.MULTILINE)
 
 
 def test_the_profile_at_the_root_is_used_without_being_named(fresh: Benchmark) -> None:
