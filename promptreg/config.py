@@ -122,6 +122,12 @@ class Prompts(Section):
         "(label-seeded)",
     )
     count: int = Field(8, ge=1, description="K, the number of prompts of a pair")
+    strategy: Literal["random", "active"] = Field(
+        "random",
+        description="all at random, or after the first `initial` ones each where the regions found so far "
+        "say least (not in the paper)",
+    )
+    initial: int = Field(3, ge=1, description="random prompts with which an active search begins")
     min_distance: Fraction = Field(
         0.08, description="least distance between two prompts, fraction of the longest side"
     )
@@ -290,6 +296,9 @@ class Learn(Section):
         description="cells along the longest side of the working grid; 256 in 2D and 160 in 3D if absent",
     )
     width: float = Field(1.0, gt=0, le=1, description="share of the published channels")
+    pairs: int = Field(
+        500, ge=4, description="most pairs of a data set that are trained on, or decide when training stops"
+    )
     steps: int = Field(100_000, ge=1, description="most steps, a pair each")
     step_size: float | None = Field(
         None, gt=0, description="learning rate of Adam; that of the method as published if absent"

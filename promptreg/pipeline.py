@@ -6,16 +6,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from promptreg.active import find_with_prompts
 from promptreg.affine_prior import AffinePrior
 from promptreg.correspond import Correspondences, correspond
 from promptreg.ddf import FitResult, fit_ddf
 from promptreg.models.base import PromptableModel, embed_all
-from promptreg.prompts import place_prompts, points_inside
+from promptreg.prompts import points_inside
 from promptreg.search import Rois
 from promptreg.seeds import derive_seed
 from promptreg.settings import Variant
 from promptreg.transfer import find_rois
-from promptreg.types import Pair
+from promptreg.types import Pair, PointPrompts
 from promptreg.views import sample_views, view_image
 
 
@@ -40,25 +41,35 @@ def register_pair(
 
     `moving_labels` (*moving shape) int is needed only where prompts are placed inside or outside labels.
     """
-    prompts = place_prompts(pair.moving, moving_labels, settings.search.prompts, derive_seed(seed, "prompts"))
     views = sample_views(pair.moving.grid, settings.embed.views, derive_seed(seed, "views"))
     moving = embed_all(model, [view_image(pair.moving, view) for view in views])
     fixed = model.embed(pair.fixed)
-    rois = find_rois(
-        model,
-        moving,
-        fixed,
-        prompts.to(fixed.features.device),
-        config=settings.search,
+
+    def find(prompts: PointPrompts) -> Rois:
+        return find_rois(
+            model,
+            moving,
+            fixed,
+            prompts.to(fixed.features.device),
+            config=settings.search,
+            prealignment=pair.prealignment,
+            seed=derive_seed(seed, "search"),
+        )
+
+    rois = find_with_prompts(
+        find,
+        pair.moving,
+        moving_labels,
+        settings.search.prompts,
         prealignment=pair.prealignment,
-        seed=derive_seed(seed, "search"),
+        seed=derive_seed(seed, "prompts"),
     )
     rois = replace(
         rois,
         families=tuple(view.kind for view in views),
         inside=None
         if moving_labels is None
-        else points_inside(prompts.points[:, 0], moving_labels, pair.moving.grid),
+        else points_inside(rois.prompts.points[:, 0], moving_labels, pair.moving.grid),
     )
     correspondences = correspond(
         rois, settings.marginalize, prealignment=pair.prealignment, prior=reliable_prior(rois.prior)

@@ -17,6 +17,7 @@ from promptreg.types import Grid, Image, PointPrompts
 
 __all__ = [
     "body_mask",
+    "candidate_points",
     "check_points",
     "parse_prompts",
     "place_prompts",
@@ -82,13 +83,22 @@ def sample_prompts(image: Image, region: Tensor, *, count: int, min_distance: fl
     seed, and the points stay where they are in the world when the array is flipped or transposed and
     its affine with it. Raises ValueError for an empty region.
     """
+    candidates = candidate_points(image, region, seed)
+    chosen = _spread(candidates.numpy(), count, min_distance * float(image.grid.extent.max()))
+    return candidates[chosen]
+
+
+def candidate_points(image: Image, region: Tensor, seed: int) -> Tensor:
+    """Return the world points (n, ndim) float64 of the cells of `region`, shuffled, in which prompts may lie.
+
+    Raises ValueError for an empty region.
+    """
     candidates = _candidates(region.cpu().numpy(), image.grid.affine, seed)
     if not len(candidates):
         name = image.name or "the moving image"
         msg = f"no cell of {name} lies in the region for prompts: check prompts.where and the labels"
         raise ValueError(msg)
-    chosen = _spread(candidates.numpy(), count, min_distance * float(image.grid.extent.max()))
-    return candidates[chosen]
+    return candidates
 
 
 def parse_prompts(texts: Sequence[str]) -> PointPrompts:

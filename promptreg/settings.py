@@ -85,7 +85,10 @@ def variant(config: Config, name: str) -> Variant:
 
 
 def _check_counts(one: Variant, asked: Mapping[str, Any]) -> None:
-    """A variant cannot ask for more prompts or views than it searches."""
+    """A variant cannot ask for more prompts or views than it searches, nor for places in turns."""
+    if one.search.prompts.strategy == "active" and one.search.prompts.where == "both":
+        msg = f"variants.{one.name}.search.prompts: active prompts are of one location; where cannot be both"
+        raise ConfigError(msg)
     given = {
         "prompts": ("search.prompts.count", len(one.search.prompts.points) or one.search.prompts.count),
         "views": ("embed.views.count", one.embed.views.count),

@@ -40,7 +40,7 @@ LAYERS = (
     (
         *("prompts", "views", "prealign", "prototype", "alignment", "starts", "affine_prior"),
         *("objective", "newton", "compass", "inverse", "reach", "auxiliary", "search"),
-        *("automatic_masks", "marginalize", "calibration", "sanity", "consensus", "transfer", "selection", "correspond"),
+        *("automatic_masks", "marginalize", "calibration", "sanity", "consensus", "transfer", "selection", "correspond", "active"),
         *("fit_bases", "fit_levels", "fit_losses", "fit_start", "parametrizations", "ddf", "pipeline"),
     ),
     ("baselines",),

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from promptreg.active import find_with_prompts
 from promptreg.config import Search
 from promptreg.device import choose_device
 from promptreg.models.base import PromptableModel
-from promptreg.prompts import place_prompts, points_inside
+from promptreg.prompts import points_inside
 from promptreg.provenance import Signature
 from promptreg.search import Rois
 from promptreg.seeds import derive_seed
@@ -21,6 +22,7 @@ from promptreg.stages.inputs import Inputs, NoResult, Variables, grid_from, grid
 from promptreg.stages.loaded import NOT_TESTED, load_model, weights_digest
 from promptreg.store import create
 from promptreg.transfer import find_rois
+from promptreg.types import PointPrompts
 
 log = logging.getLogger("promptreg")
 
@@ -43,19 +45,26 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
         views = [stores.embedding(moving, number, device) for number in range(job["views"])]
         labels = record["moving_labels"].values if "moving_labels" in record else None
         seed = derive_seed(job["seed"], job["dataset"], name, "prompts")
-        prompts = place_prompts(stores.image(moving), labels, config.prompts, seed)
-        rois = find_rois(
-            model(),
-            views,
-            stores.embedding(fixed, 0, device),
-            prompts.to(device),
-            config=config,
-            prealignment=np.array(record.attrs["prealignment"]),
-            seed=derive_seed(job["seed"], job["dataset"], name, "search"),
+        target = stores.embedding(fixed, 0, device)
+        prealignment = np.array(record.attrs["prealignment"])
+
+        def find(prompts: PointPrompts) -> Rois:
+            return find_rois(
+                model(),
+                views,
+                target,
+                prompts.to(device),
+                config=config,
+                prealignment=prealignment,
+                seed=derive_seed(job["seed"], job["dataset"], name, "search"),
+            )
+
+        rois = find_with_prompts(
+            find, stores.image(moving), labels, config.prompts, prealignment=prealignment, seed=seed
         )
         variables = roi_variables(rois)
         if labels is not None:
-            inside = points_inside(prompts.points[:, 0], labels, grid_from(record.attrs["moving_grid"]))
+            inside = points_inside(rois.prompts.points[:, 0], labels, grid_from(record.attrs["moving_grid"]))
             variables["inside"] = (("prompt",), inside.numpy())
         return variables, {
             "moving_grid": grid_record(rois.moving_grid),
