@@ -60,7 +60,7 @@ class Layout:
         trains = any(BASELINES[name].learned for name in names if name in BASELINES) or any(
             find("model", model).supervision == LABEL_SUPERVISED for model in models
         )
-        return Scope(self.config.train, self.config.seed, trains)
+        return Scope(self.config.train, self.config.seed, trains, self.config.learn.pairs)
 
     def check(self) -> None:
         """List the pairs of every data set that is here; ConfigError on bad input."""

@@ -12,11 +12,12 @@ from promptreg.splits import Part
 
 @dataclass(frozen=True)
 class Scope:
-    """What methods are compared on: shares and seed of the split, and whether pairs to train on are kept."""
+    """What methods are compared on: the split, and whether pairs to train on are kept, and how many."""
 
     train: Train = field(default_factory=Train)
     seed: int = 0
     training: bool = True
+    most_training: int = 500
 
 
 PartOf = Callable[[str], Part]
@@ -39,7 +40,7 @@ def chosen(listed: Sequence[PairSpec], spec: Dataset, scope: Scope, part_of: Par
     kept = [one for one in listed if spec.dimension in (None, one.dimension)]
     kept = [one for one in kept if not spec.groups or one.group in spec.groups]
     if scope.train.test_only:
-        kept = [one for one in kept if _side(one, part_of) in _wanted(scope)]
+        kept = _of_use(kept, scope, part_of)
     if spec.reference:
         kept = list(_onto_reference(kept, scope, part_of))
     tested = kept if not scope.train.test_only else [one for one in kept if _side(one, part_of) == "test"]
@@ -58,8 +59,12 @@ def subjects_of(pair: PairSpec) -> tuple[str, str]:
     return pair.moving_subject or pair.moving, pair.fixed_subject or pair.fixed
 
 
-def _wanted(scope: Scope) -> tuple[str, ...]:
-    return ("test", "training") if scope.training else ("test",)
+def _of_use(pairs: Sequence[PairSpec], scope: Scope, part_of: PartOf) -> list[PairSpec]:
+    """Pairs of the test, and the first of those to train on where something is trained, as they are listed."""
+    sides = {one.pair: _side(one, part_of) for one in pairs}
+    training = [one.pair for one in pairs if sides[one.pair] == "training"]
+    wanted = set(training[: scope.most_training] if scope.training else ())
+    return [one for one in pairs if sides[one.pair] == "test" or one.pair in wanted]
 
 
 def _side(pair: PairSpec, part_of: PartOf) -> str:

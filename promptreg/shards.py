@@ -131,12 +131,13 @@ class DatasetPlan:
     def training_pairs(self, train: Train, seed: int) -> dict[Part, list[str]]:
         """Pairs to train on, and pairs to decide by when to stop, by name; no subject of them is in the test.
 
-        A pair of one subject who is trained on and one who decides belongs to the latter.
+        A pair of one subject who is trained on and one who decides belongs to the latter. Of more pairs than
+        are wanted the first ones count.
         """
         found: dict[Part, list[str]] = {"train": [], "validation": []}
         for pair in self.pairs:
             parts = {self.part_of(image, train, seed) for image in (pair.moving, pair.fixed)}
-            if "test" not in parts:
+            if "test" not in parts and sum(map(len, found.values())) < self._scope.most_training:
                 found["train" if parts == {"train"} else "validation"].append(pair.pair)
         return found
 

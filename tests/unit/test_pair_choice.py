@@ -47,6 +47,11 @@ def test_the_standard_reference_of_the_test_is_its_first_subject_and_training_pa
     assert found == ["c1_to_a1", "f1_to_a1", "d1_to_b1", "e1_to_b1", "f1_to_c1"]
 
 
+def test_of_many_pairs_to_train_on_the_first_are_kept():
+    scope = Scope(Train(test_only=True), most_training=2)
+    assert names(scope, groups=["T2"], reference=True) == ["c1_to_a1", "f1_to_a1", "d1_to_b1", "e1_to_b1"]
+
+
 def test_where_nothing_is_trained_only_the_test_is_read():
     scope = Scope(Train(test_only=True), training=False)
     assert names(scope, reference=True) == ["d1_to_b1", "e1_to_b1", "b2_to_b1"]

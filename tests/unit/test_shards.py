@@ -65,3 +65,9 @@ def test_pairs_to_train_on_have_shards_of_their_own_that_methods_do_not_run_on(t
     )
     assert all(pair in one.in_shard(one.shard_of(pair.pair)) for pair in one.pairs)
     assert len({pair.fixed for pair in tested}) == 1
+
+
+def test_no_more_pairs_are_trained_on_than_wanted(planned):
+    one = planned(Scope(TRAIN, most_training=2))
+    assert sum(map(len, one.training_pairs(TRAIN, 0).values())) == 2
+    assert len(one.pairs) == 5
