@@ -60,7 +60,7 @@ def subjects_of(pair: PairSpec) -> tuple[str, str]:
 
 
 def _of_use(pairs: Sequence[PairSpec], scope: Scope, part_of: PartOf) -> list[PairSpec]:
-    """Pairs of the test, and the first of those to train on where something is trained, as they are listed."""
+    """Pairs of the test, and where something is trained the first of those to train on, as listed."""
     sides = {one.pair: _side(one, part_of) for one in pairs}
     training = [one.pair for one in pairs if sides[one.pair] == "training"]
     wanted = set(training[: scope.most_training] if scope.training else ())
