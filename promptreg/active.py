@@ -105,7 +105,12 @@ def joined(first: Rois, second: Rois) -> Rois:
             torch.cat([first.prompts.points, second.prompts.points]),
             torch.cat([first.prompts.labels, second.prompts.labels]),
         ),
+        moving=both("moving"),
+        visible=both("visible"),
+        fixed=both("fixed"),
         points=both("points", float("nan")),
         labels=both("labels", -1),
-        **{name: both(name) for name in ("moving", "visible", "fixed", "residual", "agreement", "cycle")},
+        residual=both("residual"),
+        agreement=both("agreement"),
+        cycle=both("cycle"),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,7 @@ def efficiency_table(measures: pd.DataFrame, timings: pd.DataFrame, methods: Seq
         header.append((title, metric_title(part.reset_index(), part["metric"].iloc[0])))
         header += [(title, SHOWN[column].format(unit=unit)) for column in shown]
         for name in methods:
-            cells[name] += [_cell(part.loc[name, column]) for column in ("mean", *shown)]
+            cells[name] += [_cell(float(part[column].loc[name])) for column in ("mean", *shown)]
     return Table(data, tuple(header), tuple(map(tuple, cells.values())), _FOOTNOTE)
 
 
@@ -66,7 +66,7 @@ def _costs(timings: pd.DataFrame) -> pd.DataFrame:
     return wide.assign(gflop=wide["gflop"] / GIGA)
 
 
-def _rows(cases: pd.DataFrame, costs: pd.DataFrame, methods: Sequence[str]) -> list[Mapping[str, Any]]:
+def _rows(cases: pd.DataFrame, costs: pd.DataFrame, methods: Sequence[str]) -> list[dict[str, Any]]:
     """The numbers of one group, a row a method."""
     measured = cases.dropna(subset="value")
     metric = next((one for one in METRICS if (measured["metric"] == one).any()), METRICS[0])
@@ -78,14 +78,12 @@ def _rows(cases: pd.DataFrame, costs: pd.DataFrame, methods: Sequence[str]) -> l
     rows = []
     for name in methods:
         gain = float((sign * (values[name] - nothing)).mean())
-        price = medians.loc[name]
-        row = {
-            "entry": name,
-            **cases[GROUP].iloc[0].to_dict(),
-            **{"metric": metric, "unit": first_nonempty(here["unit"])},
-            **{"n": int(values[name].count()), "mean": float(values[name].mean()), "gain": gain},
-            **price.to_dict(),
-        }
+        price: dict[Any, Any] = medians.loc[name].to_dict()
+        row: dict[str, Any] = {"entry": name}
+        row |= {key: cases[key].iloc[0] for key in GROUP}
+        row |= {"metric": metric, "unit": first_nonempty(here["unit"]), "n": int(values[name].count())}
+        row |= {"mean": float(values[name].mean()), "gain": gain}
+        row |= {cost: float(price[cost]) for cost in COSTS.values()}
         for cost in ("seconds", "gflop"):
             row[f"{cost}_per_gain"] = price[cost] / gain if gain > 0 else float("nan")
         rows.append(row)

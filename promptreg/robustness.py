@@ -54,7 +54,7 @@ def _rows(data: pd.DataFrame, methods: list[str]) -> list[tuple[Cell, ...]]:
     for _, part in ordered.groupby(["first", "second", "third", "level"], sort=False):
         if not part["n"].any():
             continue
-        one, cells = part.iloc[0], part.set_index("entry")
+        one, cells = part.iloc[0], {row["entry"]: row for _, row in part.iterrows()}
         lead = (
             one["group"] or one["dataset"],
             one["kind"],
@@ -62,7 +62,7 @@ def _rows(data: pd.DataFrame, methods: list[str]) -> list[tuple[Cell, ...]]:
             metric_title(part, one["metric"]),
             str(one["n_pairs"]),
         )
-        rows.append((*map(Cell, lead), *(_value(cells.loc[name]) for name in methods)))
+        rows.append((*map(Cell, lead), *(_value(cells[name]) for name in methods)))
     return rows
 
 

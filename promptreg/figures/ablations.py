@@ -28,8 +28,9 @@ def ablation_curves(
     """Draw the mean of every measure against the factor `along`: a row a measure, a column a group.
 
     `data` is that of `ablation.ablation`, with a column of texts for each of the `factors`. Lines are the
-    combinations of the other factors, with the 95 % interval as a band; methods that have no such setting are
-    dotted across. Published numbers have panels of their own, in grey, with the same markers.
+    combinations of the other factors; a line that is alone has the 95 % interval as a band, which says
+    little of differences within pairs. Methods that have no such setting are dotted across. Published
+    numbers have panels of their own, in grey, with the same markers.
     """
     others = [one for one in factors if one != along]
     data = data.assign(**{SETTING: data[others].agg(", ".join, axis=1) if others else ""})
@@ -38,11 +39,12 @@ def ablation_curves(
     styles = line_of(list(dict.fromkeys(data.loc[curved, SETTING])), palette)
     figure, panels = _panels(data, 1.75)
     for ax, part in panels:
-        for row in part[part[along] == DASH].itertuples():
-            ax.axhline(row.mean, color="black", lw=0.8, ls=":")
-            ax.annotate(str(row.entry), (0.01, row.mean), xycoords=("axes fraction", "data"), fontsize=6.5)
+        for row in part[part[along] == DASH].to_dict("records"):
+            ax.axhline(row["mean"], color="black", lw=0.8, ls=":")
+            ax.annotate(row["entry"], (0.01, row["mean"]), xycoords=("axes fraction", "data"), fontsize=6.5)
         for name, line in part[part[along] != DASH].groupby(SETTING, sort=False):
-            _draw_curve(ax, line.assign(place=line[along].map(places)), styles[str(name)])
+            placed = line.assign(place=line[along].map(places))
+            _draw_curve(ax, placed, styles[str(name)], band=len(styles) == 1)
         ax.set_xticks(list(places.values()), list(places))
         ax.set_xlabel(along)
         ax.grid(alpha=0.4)
@@ -62,11 +64,11 @@ def ablation_rows(data: pd.DataFrame, *, palette: str = "colorblind") -> Figure:
     styles = line_of(names, palette)
     figure, panels = _panels(data, 0.17 * len(names) + 0.75, sharey=True)
     for ax, part in panels:
-        for row in part.itertuples():
-            style = _grey(styles[row.entry], row.published)
-            place = names.index(row.entry)
-            ax.plot([row.ci_low, row.ci_high], [place] * 2, color=style["color"], lw=1.2)
-            ax.plot(row.mean, place, style["marker"], color=style["color"], ms=4.5)
+        for row in part.to_dict("records"):
+            style = _grey(styles[row["entry"]], row["published"])
+            place = names.index(row["entry"])
+            ax.plot([row["ci_low"], row["ci_high"]], [place] * 2, color=style["color"], lw=1.2)
+            ax.plot(row["mean"], place, style["marker"], color=style["color"], ms=4.5)
         ax.set_yticks(range(len(names)), names)
         ax.set_ylim(len(names) - 0.5, -0.5)
         ax.grid(axis="x", alpha=0.4)
@@ -92,15 +94,15 @@ def _panels(
     """A figure with a panel for each metric and group that has values; published groups come last."""
     known = data[data["mean"].notna()]
     listed = known[["published", "dataset", "group"]].drop_duplicates()
-    groups = list(listed.sort_values("published", kind="stable").itertuples(index=False))
-    titles = group_titles([(one.dataset, one.group) for one in groups])
+    groups = listed.sort_values("published", kind="stable").to_dict("records")
+    titles = group_titles([(one["dataset"], one["group"]) for one in groups])
     chosen = []
     for metric in dict.fromkeys(known["metric"]):
         for one, title in zip(groups, titles, strict=True):
-            here = (known["dataset"] == one.dataset) & (known["group"] == one.group)
+            here = (known["dataset"] == one["dataset"]) & (known["group"] == one["group"])
             part = known[here & (known["metric"] == metric)]
             if len(part):
-                chosen.append((metric, f"{title}, as published" if one.published else title, part))
+                chosen.append((metric, f"{title}, as published" if one["published"] else title, part))
     n_columns = min(MOST_COLUMNS, len(groups))
     n_rows = -(-len(chosen) // n_columns)
     figure = Figure(figsize=(PAGE_WIDTH, height * n_rows + 0.3), layout="constrained")
@@ -114,14 +116,15 @@ def _panels(
     return figure, list(zip(axes, [part for *_, part in chosen], strict=False))
 
 
-def _draw_curve(ax: Axes, line: pd.DataFrame, style: Mapping[str, Any]) -> None:
+def _draw_curve(ax: Axes, line: pd.DataFrame, style: Mapping[str, Any], *, band: bool) -> None:
     line = line.sort_values("place")
     style = _grey(style, bool(line["published"].any()))
     name = str(line[SETTING].iloc[0])
     ax.plot(line["place"], line["mean"], ms=4, label=name, **style)
-    if line["ci_low"].notna().any():
-        band = (line["place"], line["ci_low"], line["ci_high"])
-        ax.fill_between(*band, color=style["color"], alpha=0.12, lw=0)
+    if band and line["ci_low"].notna().any():
+        ax.fill_between(
+            line["place"], line["ci_low"], line["ci_high"], color=style["color"], alpha=0.12, lw=0
+        )
 
 
 def _grey(style: Mapping[str, Any], published: bool) -> dict[str, Any]:

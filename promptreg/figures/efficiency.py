@@ -42,9 +42,9 @@ def cost_accuracy(data: pd.DataFrame, methods: Sequence[str], *, palette: str = 
     for ax, (cost, title, part) in zip(axes, panels, strict=False):
         known = part[part["mean"].notna() & (part[cost] > 0)]
         _draw_front(ax, known, cost)
-        for row in known.itertuples():
-            style = {key: styles[row.entry][key] for key in ("color", "marker")}
-            ax.plot(getattr(row, cost), row.mean, ls="none", ms=6, **style)
+        for row in known.to_dict("records"):
+            style = {key: styles[row["entry"]][key] for key in ("color", "marker")}
+            ax.plot(row[cost], row["mean"], ls="none", ms=6, **style)
         ax.set(xscale="log", xlabel=COSTS[cost], ylabel=_measure(part))
         ax.set_title(title)
         ax.grid(alpha=0.4)

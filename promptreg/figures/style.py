@@ -51,7 +51,7 @@ def colors(n: int, palette: str) -> list[tuple[float, float, float]]:
     """
     base = np.array(sns.color_palette(palette))
     tones = np.concatenate([base, 0.55 * base, 1 - 0.45 * (1 - base)])
-    return [tuple(map(float, tones[number % len(tones)])) for number in range(n)]
+    return [(float(r), float(g), float(b)) for r, g, b in (tones[k % len(tones)] for k in range(n))]
 
 
 def line_of(names: Sequence[str], palette: str) -> dict[str, dict[str, Any]]:

@@ -70,8 +70,9 @@ def _paradigms(
     """The regions of all paradigms for the first prompts of the variant that is shown."""
     target = target_regions(found, rows_of(found))
     columns = []
-    if all(one is not None for one in labels.values()):
-        columns.append(labelled_regions("known class: labels", pair, *labels.values(), target))
+    maps = labels["moving_labels"], labels["fixed_labels"]
+    if all(one is not None for one in maps):
+        columns.append(labelled_regions("known class: labels", pair, *maps, target))
     for method, field in fields.items():
         own = searched.get(method)
         if own is not None:

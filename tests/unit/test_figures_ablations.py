@@ -54,9 +54,11 @@ def test_a_method_without_the_setting_is_a_line_across():
     assert [len(line.get_xdata()) for line in ax.lines] == [2, 3]
 
 
-def test_an_interval_is_a_band_and_a_published_number_has_none():
-    axes = ablation_curves(make_data(), FACTORS, along="views").axes
-    assert [len(ax.collections) for ax in axes[:3]] == [2, 2, 0]
+def test_an_interval_is_a_band_of_a_line_that_is_alone_and_a_published_number_has_none():
+    axes = ablation_curves(make_data(families=("all",)), FACTORS, along="views").axes
+    assert [len(ax.collections) for ax in axes[:3]] == [1, 1, 0]
+    several = ablation_curves(make_data(), FACTORS, along="views").axes
+    assert [len(ax.collections) for ax in several[:3]] == [0, 0, 0]
 
 
 def test_rows_without_a_curve_stand_below_each_other_in_their_order():
