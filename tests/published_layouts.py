@@ -334,7 +334,7 @@ def zurich_classes() -> np.ndarray:
     picture[120:200, 110:190] = BUILDING
     picture[100:180, 430:530] = BUILDING
     picture[60:90, 60:100] = TREES
-    picture[240:280, 200:260] = TREES
+    picture[240:290, 180:280] = TREES
     picture[20:25, 20:25] = WATER
     return picture
 

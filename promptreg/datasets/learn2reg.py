@@ -95,10 +95,11 @@ class Learn2Reg(Folder):
 
     @cached_property
     def _json(self) -> dict[str, Any]:
+        file = self.json_file
         try:
-            found = json.loads(self.json_file.read_text(encoding="utf-8"))
+            found = json.loads(file.read_text(encoding="utf-8"))
         except ValueError as error:
-            msg = f"{self.json_file}: not JSON: {error}"
+            msg = f"{file}: not JSON: {error}"
             raise ValueError(msg) from None
         return found if isinstance(found, dict) else {}
 

@@ -74,14 +74,14 @@ class PatchFolder(Folder):
         """Return what was imaged; patches of one scene have one."""
         raise NotImplementedError
 
-    def regions_of(self, patch: str) -> str:
-        """Return the place of what tells the regions of a patch, "" if nothing does."""
+    def regions_of(self, image: str) -> str:
+        """Return the place of what tells the regions of the pair of an image R, "" if nothing does."""
         return ""
 
     def _pair(self, image: str) -> PairSpec:
         letter, level, patch = image[0], image[1], image[3:-2]
         table = f"{self.images[image].partition(f'/{letter}/test/')[0]}/{TABLE}"
-        regions = self.regions_of(patch)
+        regions = self.regions_of(image)
         fixed, moving = (
             Scan(
                 self.subject(patch),

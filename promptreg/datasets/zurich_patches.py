@@ -49,9 +49,9 @@ class ZurichPatches(PatchFolder):
         """Return the image that a patch is cut from."""
         return f"zurich-{patch.partition('_')[0]}"
 
-    def regions_of(self, patch: str) -> str:
+    def regions_of(self, image: str) -> str:
         """Return the place of the class map of a patch, "" if it is not there."""
-        options = [f"{folder}/{patch.partition('_')[0]}_GT.tif" for folder in MAPS]
+        options = [f"{folder}/{image[3:].partition('_')[0]}_GT.tif" for folder in MAPS]
         return next((one for one in options if (self.root / one).is_file()), "")
 
     def image(self, image: str) -> Image:
