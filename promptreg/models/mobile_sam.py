@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from promptreg.models.sam import SegmentAnything
@@ -44,6 +45,8 @@ class TinyEncoder(nn.Module):
             nn.Conv2d(channels, channels, 3, padding=1, bias=False),
             LayerNorm2d(channels),
         )
+        # Faster by a tenth on a processor: most of it is narrow convolutions (docs/performance.md).
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Tensor:
         """Encode (N, 3, side, side); (N, channels, side / 16, side / 16)."""
