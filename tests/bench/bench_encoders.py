@@ -3,8 +3,8 @@
     python tests/bench/bench_encoders.py [--what compile layout] [--only mobile_sam] [--repeats 3]
 
 Random weights, one process, interleaved. Seconds are CPU seconds of one thread, on CUDA wall seconds in
-bfloat16. Compilation itself is not counted; of the large ones it takes many minutes. The peer of each ratio is
-the encoder as its package builds it.
+bfloat16. Compilation itself is not counted; of the large ones it takes many minutes. The peer of each ratio
+is the encoder as its package builds it.
 """
 
 from __future__ import annotations
