@@ -1,4 +1,4 @@
-"""Generate configuration, schema and the pages on models and methods; tell when they have drifted."""
+"""Generate configuration, schema and the pages on models, methods and data; tell when they have drifted."""
 
 from __future__ import annotations
 
@@ -14,14 +14,18 @@ from promptreg.atomic import replacing
 from promptreg.baselines_page import baselines_page
 from promptreg.checkpoint_table import table
 from promptreg.config import Config
+from promptreg.datasets_page import datasets_page
 from promptreg.models_page import models_page
 from promptreg.registry import BASELINES as METHODS
+from promptreg.registry import DATASETS as READERS
 from promptreg.registry import MODELS as REGISTERED
+from promptreg.source_table import sources
 
 CONFIG = "config/config.yaml"
 SCHEMA = "workflow/schemas/config.schema.json"
 MODELS = "docs/models.md"
 BASELINES = "docs/baselines.md"
+DATASETS = "docs/datasets.md"
 
 _HEADER = """\
 # yaml-language-server: $schema=../workflow/schemas/config.schema.json
@@ -39,6 +43,7 @@ def generated() -> dict[str, str]:
         SCHEMA: schema,
         MODELS: models_page(REGISTERED, table()),
         BASELINES: baselines_page(METHODS),
+        DATASETS: datasets_page(READERS, sources()),
     }
 
 
