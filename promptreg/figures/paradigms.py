@@ -10,6 +10,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import torch
+from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -107,14 +108,14 @@ def _point_at(ax: Axes, place: np.ndarray) -> None:
     length = ARROW * max(right - left, top - bottom)
     sideways = length if place[0] < (left + right) / 2 else -length
     upwards = length if place[1] < (bottom + top) / 2 else -length
-    arrow = {"arrowstyle": "-|>", "color": "black", "lw": 1.3, "shrinkA": 0, "shrinkB": 0}
-    for width, ink in ((3.0, "white"), (1.3, "black")):
-        ax.annotate(
-            "",
-            xy=tuple(place),
-            xytext=(place[0] + sideways, place[1] + upwards),
-            arrowprops={**arrow, "lw": width, "color": ink},
-        )
+    halo = [patheffects.Stroke(linewidth=3.0, foreground="white"), patheffects.Normal()]
+    look = {"arrowstyle": "-|>", "color": "black", "lw": 1.3, "shrinkA": 0, "shrinkB": 0}
+    ax.annotate(
+        "",
+        xy=(float(place[0]), float(place[1])),
+        xytext=(place[0] + sideways, place[1] + upwards),
+        arrowprops={**look, "path_effects": halo},
+    )
 
 
 def _say(ax: Axes, reason: str) -> None:

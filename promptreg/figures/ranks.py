@@ -20,6 +20,8 @@ ROW = 0.165
 """Height of a line of text, inches."""
 BAR = 0.4
 """Distance of two bars of methods that cannot be told apart, lines."""
+MOST_NUMBERS = 14
+"""So many places have numbers that do not touch."""
 MANY = 8
 """More methods than these need wider panels."""
 LARGEST = 0.86
@@ -85,6 +87,11 @@ def _panels(frame: pd.DataFrame) -> Iterator[Panel]:
         yield f"{group or dataset}: {METRIC_TITLES.get(str(metric), metric)}", part
 
 
+def written_places(n: int) -> list[int]:
+    """Return which of n places have a number on an axis: all, or the first and every fifth of many."""
+    return list(range(1, n + 1)) if n <= MOST_NUMBERS else [1, *range(5, n + 1, 5)]
+
+
 def _nothing(text: str) -> Figure:
     figure = Figure(figsize=(PAGE_WIDTH, 0.5))
     figure.text(0.02, 0.5, text, va="center")
@@ -116,7 +123,8 @@ def _draw_ranks(
     ax.plot([1, n], [0, 0], color="black", lw=0.8)
     for place in range(1, n + 1):
         ax.plot([place, place], [0, 0.22], color="black", lw=0.8)
-        ax.text(place, 0.3, str(place), ha="center", va="bottom", fontsize=6)
+        if place in written_places(n):
+            ax.text(place, 0.3, str(place), ha="center", va="bottom", fontsize=6)
     bars = _joined(part)
     for level, (best, worst) in enumerate(bars):
         y = -BAR * (level + 0.8)
@@ -165,6 +173,6 @@ def _draw_bubbles(
     ax.set_yticks(range(len(hues)), list(hues))
     ax.set_ylim(len(hues) - 0.5, -0.5)
     ax.set_xlim(0.4, len(hues) + 0.6)
-    ax.set_xticks(range(1, len(hues) + 1))
+    ax.set_xticks(written_places(len(hues)))
     ax.grid(alpha=0.35)
     ax.set_axisbelow(True)

@@ -53,7 +53,8 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
         figures["prompts"] = prompts_and_rois(pair, found, palette=style["palette"])
         figures["overlay"] = before_and_after(pair, field)
         figures["uncertainty"] = uncertainty_maps(pair, found)
-        columns = {method: drawn[method] for method in style["paradigms"] if method in drawn}
+        beside = {*style["paradigms"], job["shown"]}
+        columns = {method: one for method, one in drawn.items() if method in beside}
         figures["paradigms"] = _paradigms(pair, found, columns, searched, labels, style["palette"])
     for title, figure in figures.items():
         write_figure(figure, folder / title, style)

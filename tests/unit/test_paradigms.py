@@ -106,4 +106,4 @@ def test_every_prompt_has_a_row_and_every_paradigm_a_column(found, pair):
     says = [[text.get_text() for text in ax.texts if text.get_text()] for ax in figure.axes]
     assert says == [[], [], ["failed"]] * 2
     arrows = [sum(hasattr(text, "arrow_patch") for text in ax.texts) for ax in figure.axes]
-    assert arrows == [2, 2, 0] * 2
+    assert arrows == [1, 1, 0] * 2

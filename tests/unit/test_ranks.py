@@ -5,7 +5,7 @@ import pytest
 from test_comparison import results
 
 from promptreg.comparison import outcomes
-from promptreg.figures.ranks import critical_differences, rank_stability
+from promptreg.figures.ranks import critical_differences, rank_stability, written_places
 from promptreg.figures.style import encode
 from promptreg.ranking import place_shares, ranking
 
@@ -55,3 +55,8 @@ def test_nothing_to_rank_is_still_a_figure(fmt: str):
 def test_a_single_pair_has_no_bubbles_and_a_text_instead():
     figure = rank_stability(place_shares(found(1)), list(VALUES))
     assert [text.get_text() for text in figure.texts] == ["No application has subjects to draw from"]
+
+
+def test_many_places_are_numbered_one_in_five():
+    assert written_places(4) == [1, 2, 3, 4]
+    assert written_places(23) == [1, 5, 10, 15, 20]
