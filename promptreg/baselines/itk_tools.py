@@ -25,6 +25,8 @@ from promptreg.geometry import ddf_from_itk, followed_by
 from promptreg.types import Ddf, Pair
 
 FIELD = "field.nii.gz"
+MOVED = "moved.nii.gz"
+"""The moving image on the fixed grid by the tool's own resampling: what a field must agree with."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class ItkTool:
     def register(self, pair: Pair, settings: Baselines, workdir: Path) -> Ddf:
         """Return pre-alignment, affine and deformation as one canonical field."""
         hand_over(pair, workdir)
-        job = {"fixed": FIXED, "moving": MOVING, "field": FIELD, "seed": 1, "threads": settings.threads}
+        files = {"fixed": FIXED, "moving": MOVING, "field": FIELD, "moved": MOVED}
+        job = {**files, "seed": 1, "threads": settings.threads}
         (workdir / "job.json").write_text(json.dumps(job))
         script = Path(__file__).parent / "tools" / f"run_{self.environment}.py"
         run(

@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 from promptreg.baselines.base import BaselineUnavailable
 from promptreg.baselines.environments import interpreter
 from promptreg.baselines.handover import FIXED, MOVING, hand_over
-from promptreg.baselines.itk_tools import AntsSyn, Elastix, FireAnts, Greedy, canonical
+from promptreg.baselines.itk_tools import MOVED, AntsSyn, Elastix, FireAnts, Greedy, canonical
 from promptreg.config import Baselines
 from promptreg.geometry import ddf_to_itk, default_affine, grid_from_sitk, resample, warp
 from promptreg.types import Ddf, Grid, Image, Pair
@@ -96,6 +96,8 @@ def test_a_known_shift_is_found_and_the_warped_image_is_the_fixed_one(tool, ndim
     torch.testing.assert_close(mean, torch.tensor(SHIFT[ndim]), atol=0.4, rtol=0)
     warped = warp(pair.moving.data, pair.moving.grid, ddf)
     assert (warped - pair.fixed.data)[middle].abs().mean() < 2.0
+    own = torch.from_numpy(sitk.GetArrayFromImage(sitk.ReadImage(tmp_path / MOVED, sitk.sitkFloat32)))[None]
+    assert (warped - own)[middle].abs().max() < 1e-3 * float(pair.moving.data.max())
 
 
 @pytest.mark.slow

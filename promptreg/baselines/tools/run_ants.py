@@ -23,3 +23,4 @@ found = ants.registration(
 )
 composed = ants.apply_transforms(fixed, moving, found["fwdtransforms"], compose="ants_")
 shutil.move(composed, job["field"])
+ants.image_write(found["warpedmovout"], job["moved"])

@@ -14,6 +14,11 @@ for kind in ("translation", "affine", "bspline"):
     chosen = parameters.GetDefaultParameterMap(kind)
     chosen["AutomaticTransformInitialization"] = ("false",)
     chosen["RandomSeed"] = (str(job["seed"]),)
+    # Of the moved image alone, not of what is optimized.
+    chosen["ResampleInterpolator"] = ("FinalLinearInterpolator",)
     parameters.AddParameterMap(chosen)
-_, found = itk.elastix_registration_method(fixed, moving, parameter_object=parameters, log_to_console=False)
+moved, found = itk.elastix_registration_method(
+    fixed, moving, parameter_object=parameters, log_to_console=False
+)
 itk.imwrite(itk.transformix_deformation_field(moving, found), job["field"])
+itk.imwrite(moved, job["moved"])

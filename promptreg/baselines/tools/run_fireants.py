@@ -47,6 +47,7 @@ greedy = GreedyRegistration(
 greedy.optimize()
 with torch.no_grad():
     there = greedy.get_warped_coordinates(fixed, moving)[0]
+    moved = greedy.evaluate(fixed, moving)[0, 0]
 ndim = there.shape[-1]
 same = torch.eye(ndim, ndim + 1)[None]
 here = torch.nn.functional.affine_grid(same, [1, 1, *there.shape[:-1]], align_corners=True)[0]
@@ -54,3 +55,7 @@ vectors = (world(moving, there) - world(fixed, here))[tuple(map(slice, given["fi
 field = sitk.GetImageFromArray(vectors.astype(np.float32), isVector=True)
 field.CopyInformation(given["fixed"])
 sitk.WriteImage(field, job["field"])
+warped = moved.cpu().numpy()[tuple(map(slice, given["fixed"].GetSize()[::-1]))]
+own = sitk.GetImageFromArray(warped.astype(np.float32))
+own.CopyInformation(given["fixed"])
+sitk.WriteImage(own, job["moved"])

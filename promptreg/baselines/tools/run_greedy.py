@@ -18,4 +18,5 @@ levels = 1 + max(0, min(2, int(math.log2(min(map(min, sizes)) / 4))))
 common = f"{measure} -n {'x'.join(['100', '50', '10'][:levels])} -threads {job['threads']}"
 greedy.execute(f"{images} -a -dof 12 -ia-identity -o affine.mat {common}")
 greedy.execute(f"{images} -it affine.mat -s 1.732vox 0.707vox -o warp.nii.gz {common}")
-greedy.execute(f"-rf {job['fixed']} -rc {job['field']} -r warp.nii.gz affine.mat")
+moved = f"-ri LINEAR -rm {job['moving']} {job['moved']}"
+greedy.execute(f"-rf {job['fixed']} {moved} -rc {job['field']} -r warp.nii.gz affine.mat")
