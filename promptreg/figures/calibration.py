@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
+from textwrap import fill
 
 import matplotlib as mpl
 import pandas as pd
@@ -30,7 +31,7 @@ def reliability_curves(data: pd.DataFrame, methods: Sequence[str], *, palette: s
     groups = groups_in(data)
     names = [name for name in methods if name in set(data["entry"])]
     styles = line_of(names, palette)
-    figure = Figure(figsize=(PAGE_WIDTH, 1.9 * max(len(groups), 1) + 0.4), layout="constrained")
+    figure = Figure(figsize=(PAGE_WIDTH, 2.0 * max(len(groups), 1) + 0.4), layout="constrained")
     axes = figure.subplots(max(len(groups), 1), len(AXES), squeeze=False)
     places = product(zip(groups, group_titles(groups), strict=True), AXES)
     for ax, (((dataset, group), title), predictor) in zip(axes.ravel(), places, strict=False):
@@ -41,11 +42,17 @@ def reliability_curves(data: pd.DataFrame, methods: Sequence[str], *, palette: s
             line = here[here["entry"] == name]
             if len(line):
                 rho = line["rho_within"].iloc[0]
-                ax.plot(line["predicted"], line["error"], ms=3.5, label=f"ρ = {rho:+.2f}", **styles[name])
+                ax.plot(
+                    line["predicted"],
+                    line["error"],
+                    ms=3.5,
+                    label=f"ρ = {rho:+.2f}".replace("-", "−"),
+                    **styles[name],
+                )
         if predictor == "variance" and len(here):
             top = here["predicted"].max()
             ax.plot([0, top], [0, top], color=GREY, lw=0.8, zorder=0)
-        ax.set_xlabel(_with_unit(AXES[predictor], here["unit"]))
+        ax.set_xlabel(fill(_with_unit(AXES[predictor], here["unit"]), 24))
         ax.set_ylim(bottom=0)
         ax.grid(alpha=0.4)
         if len(here):

@@ -15,14 +15,16 @@ from promptreg.stats import HIGHER_IS_BETTER
 from promptreg.tables import METRIC_TITLES
 
 MOST_COLUMNS = 4
+MOST_BANDS = 2
+"""Intervals of more methods would hide each other."""
 
 
 @mpl.rc_context(LOOK)
 def robustness_curves(data: pd.DataFrame, methods: Sequence[str], *, palette: str = "colorblind") -> Figure:
     """Draw the mean of every measure against the level of every change, a line a method.
 
-    `data` is that of `robustness.robustness_table`; bands are 95 % intervals, and a level at which a method
-    failed on some pairs has an open marker. Methods keep their order and look.
+    `data` is that of `robustness.robustness_table`; bands, of few methods, are 95 % intervals, and a level at
+    which a method failed on some pairs has an open marker. Methods keep their order and look.
     """
     known = data[data["mean"].notna()]
     keys = [dict.fromkeys(known[name]) for name in ("group", "metric", "kind")]
@@ -44,8 +46,10 @@ def robustness_curves(data: pd.DataFrame, methods: Sequence[str], *, palette: st
         for name in methods:
             line = part[part["entry"] == name].sort_values("level")
             if len(line):
-                _draw(ax, line, styles[name], name)
+                _draw(ax, line, styles[name], band=len(methods) <= MOST_BANDS)
         ax.set_title(f"{group}: {kind}" if group else kind)
+        levels = sorted(set(part["level"]))
+        ax.set_xticks(levels, [f"{one:g}" for one in levels])
         ax.set_xlabel(LEVELS[kind])
         ax.set_ylabel(_measure(part, metric))
         ax.grid(alpha=0.4)
@@ -57,9 +61,10 @@ def robustness_curves(data: pd.DataFrame, methods: Sequence[str], *, palette: st
     return figure
 
 
-def _draw(ax: mpl.axes.Axes, line: pd.DataFrame, style: dict, name: str) -> None:
-    ax.plot(line["level"], line["mean"], ms=4, label=name, **style)
-    ax.fill_between(line["level"], line["ci_low"], line["ci_high"], color=style["color"], alpha=0.1, lw=0)
+def _draw(ax: mpl.axes.Axes, line: pd.DataFrame, style: dict, *, band: bool) -> None:
+    ax.plot(line["level"], line["mean"], ms=4, **style)
+    if band:
+        ax.fill_between(line["level"], line["ci_low"], line["ci_high"], color=style["color"], alpha=0.1, lw=0)
     lost = line[line["n_failed"] + line["n_not_run"] > 0]
     ax.plot(lost["level"], lost["mean"], ms=4, mfc="white", **{**style, "linestyle": "none"})
 
