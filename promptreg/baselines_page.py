@@ -68,7 +68,7 @@ LEFT_OUT = {
     "lapirn": "no package, weights for brains and lungs alone; its published numbers are shown",
     "pdd-net": "no package and no weights for the data at hand; its published numbers are shown",
     "samreg": "the official code states no licence; its published numbers are shown",
-    "synthmorph": "needs TensorFlow; weights for brains and random shapes",
+    "released synthmorph": "needs TensorFlow; weights for brains and random shapes",
     "roma": "needs an accelerator; loftr and sift_matcher stand for matchers of planar images",
     "mesa": "matches areas of planar photographs by a graph, for poses, not for fields",
     "superpoint, superglue": "their weights forbid commercial use",
@@ -97,8 +97,16 @@ def _cells(entry: Entry) -> tuple[str, ...]:
         entry.settings or "–",
         f"`{entry.environment}`" if entry.environment else "package",
         entry.licence,
-        f"`{entry.checkpoint}`" if entry.checkpoint else "trained first" if entry.learned else "none",
+        _weights(entry),
     )
+
+
+def _weights(entry: Entry) -> str:
+    if entry.checkpoint:
+        return f"`{entry.checkpoint}`"
+    if entry.learned:
+        return "trained first"
+    return "in the package" if entry.shipped else "none"
 
 
 def _note(entry: Entry) -> str:

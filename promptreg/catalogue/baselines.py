@@ -113,6 +113,18 @@ BASELINES = table(
         accelerated=True,
     ),
     Entry(
+        "synthmorph",
+        "promptreg.baselines.synthmorph:SynthMorph",
+        "VoxelMorph's network trained on synthetic scenes by the overlap of labels (SynthMorph's idea)",
+        settings="our own weights, not the released ones; published smoothness",
+        dims=(2,),
+        supervision="synthetic images",
+        shipped="synthmorph",
+        trained_on="synthetic images alone",
+        citation="after Hoffmann et al., IEEE Trans. Med. Imaging 41(3), 2022",
+        accelerated=True,
+    ),
+    Entry(
         "unigradicon",
         "promptreg.baselines.unigradicon:UniGradIcon",
         "uniGradICON, a network for volumes pretrained on many data sets, as released",
