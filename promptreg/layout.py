@@ -143,9 +143,7 @@ class Layout:
         """Stores of the pairs that methods may be trained on, and of their images."""
         plan = self.datasets[dataset]
         chosen = {name for names in self.learning_pairs(dataset).values() for name in names}
-        shards = [
-            one for one in plan.all_shards() if any(pair.pair in chosen for pair in plan.in_shard(one))
-        ]
+        shards = [one for one in plan.all_shards() if any(pair.pair in chosen for pair in plan.in_shard(one))]
         pairs = [f"{self.root}/pairs/{dataset}/{shard}.zarr" for shard in shards]
         return pairs + self.image_stores(dataset, [pair for pair in plan.pairs if pair.pair in chosen])
 
