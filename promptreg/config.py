@@ -299,9 +299,6 @@ class Learn(Section):
     pairs: int = Field(
         500, ge=4, description="most pairs of a data set that are trained on, or decide when training stops"
     )
-    pairs: int = Field(
-        500, ge=4, description="most pairs of a data set that are trained on, or decide when training stops"
-    )
     steps: int = Field(100_000, ge=1, description="most steps, a pair each")
     step_size: float | None = Field(
         None, gt=0, description="learning rate of Adam; that of the method as published if absent"
