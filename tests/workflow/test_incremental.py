@@ -62,6 +62,26 @@ def test_another_method_runs_alone(finished: Benchmark) -> None:
     assert (planned["fit"], planned["evaluate"]) == (1, 1)
 
 
+def test_a_grid_over_stored_prompts_and_views_marginalizes_and_fits_and_searches_nothing(
+    finished: Benchmark,
+) -> None:
+    grid = {
+        "one_prompt": {"marginalize": {"prompts": 1}},
+        "two_prompts": {"marginalize": {"prompts": 2}},
+        "one_view": {"marginalize": {"views": 1}},
+    }
+    planned = finished.planned(
+        methods=[*SETTINGS["methods"], *grid],
+        variants=grid,
+        ablations={"grid": {"title": "Prompts and views", "rows": dict.fromkeys(grid, "")}},
+    ).jobs
+    assert planned == {
+        **{"marginalize": 3, "fit": 3, "evaluate": 3, "gather": 1, "tables": 1, "gallery": 1},
+        **{"analysis": 1, "analysis_figure": 1},
+        **SUMMARY,
+    }
+
+
 @pytest.fixture
 def one_pair_more(finished: Benchmark) -> Iterator[Benchmark]:
     """The finished benchmark while its manifest has a fourth pair, of a new image."""
