@@ -119,7 +119,7 @@ former deciding when training stops): drawn from the names of the published subj
 **Scope.** `train: {{test_only: true}}` runs every method on the pairs both of whose subjects are in the
 test, as trained ones are. Without it methods that need no training run on all pairs: so the paper runs
 its ablations (`config/prostate.yaml`). On empty files under the names of the whole releases (576 men, 134
-cores) `config/benchmark.yaml` compares 29 methods on 388 pairs in about 1,700 jobs, and planning them
+cores) `config/benchmark.yaml` compares 30 methods on 388 pairs in about 1,700 jobs, and planning them
 takes nine seconds of one core.
 
 ## Pairs without labels: exact regions
