@@ -16,6 +16,7 @@ from promptreg.cli_data import app as data
 from promptreg.cli_runs import plan, status
 from promptreg.cli_tools import app as tools
 from promptreg.cli_weights import app as weights
+from promptreg.provenance import check_unchanged
 from promptreg.registry import TABLES
 
 app = typer.Typer(
@@ -88,6 +89,8 @@ def stage(
     except json.JSONDecodeError as error:
         msg = f"--job is not JSON: {error}"
         raise ValueError(msg) from None
+    if "modules" in parameters:
+        check_unchanged(parameters["modules"], parameters["code"])
     import torch
 
     torch.set_num_threads(threads)

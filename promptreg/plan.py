@@ -250,8 +250,8 @@ class Plan(Layout):
 
     def _job(self, stage: str, *modules: str, **parameters: Any) -> str:
         """Everything that decides a job's result, as JSON; Snakemake reruns the job when it changes."""
-        code = code_digest(f"promptreg.stages.{stage}", *modules)
-        job = json.dumps({**parameters, "code": code})
+        modules = (f"promptreg.stages.{stage}", *modules)
+        job = json.dumps({**parameters, "modules": modules, "code": code_digest(*modules)})
         if len(job) > LONGEST_JOB:
             msg = (
                 f"a job of stage '{stage}' has {len(job)} characters of parameters, more than a command line "

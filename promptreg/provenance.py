@@ -6,7 +6,8 @@ import ast
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 # Their content reaches a stage through its parameters, so a changed word in them is not a changed stage.
 _NOT_CODE = {"promptreg.config", "promptreg.registry", "promptreg.provenance", "promptreg"}
 _ROOT = Path(__file__).parent
+PLANNED_VARIABLE = "PROMPTREG_PLANNED"
+"""Environment variable of jobs: when their run was planned, seconds since 1970."""
 _RECORDED = ("promptreg", "torch", "numpy", "scipy", "monai", "zarr", "snakemake")
 
 
@@ -54,6 +57,21 @@ def code_digest(*modules: str) -> str:
     closure = sorted(_closure(modules))
     joined = "\n".join(f"{name} {_module_digest(name)}" for name in closure)
     return hashlib.sha256(joined.encode()).hexdigest()[:16]
+
+
+def check_unchanged(modules: Sequence[str], planned: str) -> None:
+    """Refuse to work with other code than a job was planned with, which its result would be signed with.
+
+    Files are only compared where one of the package was written since (PLANNED_VARIABLE).
+
+    Raises:
+        RuntimeError: the code of one of the modules, or of what they import, is another one by now.
+    """
+    since = float(os.environ.get(PLANNED_VARIABLE, "inf"))
+    if all(file.stat().st_mtime <= since for file in _ROOT.rglob("*.py")) or code_digest(*modules) == planned:
+        return
+    msg = f"the code of {modules[0]} has changed since this run was planned; start the run again"
+    raise RuntimeError(msg)
 
 
 def _installed(name: str) -> bool:

@@ -11,6 +11,8 @@ import fcntl
 import os
 from pathlib import Path
 
+RESULTS_LOCK = "run.lock"
+
 _held: list[int] = []
 
 
@@ -36,10 +38,30 @@ def clear_stale_locks(folder: str | Path = ".snakemake") -> bool:
     return True
 
 
-def is_running(folder: str | Path) -> bool:
-    """Whether a run holds its kernel lock in `folder`, the `.snakemake` of where it was started."""
+def hold_results(root: str | Path) -> None:
+    """Take the kernel lock of a folder of results until this process ends: one run at a time writes there.
+
+    Snakemake's own lock is of the folder in which it is started, and does not see a run started elsewhere.
+
+    Raises:
+        RuntimeError: another run holds it.
+    """
+    root = Path(root)
+    root.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(root / RESULTS_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        descriptor = os.open(Path(folder) / "promptreg.lock", os.O_RDWR | os.O_CLOEXEC)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        msg = f"another run writes into {root.absolute()}: wait for its end, or choose another results_dir"
+        raise RuntimeError(msg) from None
+    _held.append(descriptor)
+
+
+def is_running(root: str | Path) -> bool:
+    """Whether a run holds the lock of a folder of results."""
+    try:
+        descriptor = os.open(Path(root) / RESULTS_LOCK, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
         return False
     try:

@@ -79,7 +79,7 @@ def status(root: str | Path, *, check: bool = False) -> Status:
     """
     root = Path(root)
     record = read_record(root)
-    alive = is_running(Path(record.folder) / ".snakemake")
+    alive = is_running(root)
     found = tuple(_look(root, record, job, alive) for job in record.jobs)
     costs = tuple(read_costs(root))
     without, damaged = _without_results(root, record, found)

@@ -2,13 +2,15 @@ import json
 import os
 import shlex
 import sys
+import time
 from pathlib import Path
 
 from promptreg.demand import gpus
 from promptreg.licences import ACCEPT_VARIABLE, with_variable
 from promptreg.plan import Plan
+from promptreg.provenance import PLANNED_VARIABLE
 from promptreg.registry import BASELINES
-from promptreg.runguard import clear_stale_locks
+from promptreg.runguard import clear_stale_locks, hold_results
 from promptreg.runrecord import write_record
 from promptreg.settings import ConfigError
 
@@ -22,6 +24,7 @@ try:
 except ConfigError as error:
     raise WorkflowError(f"the configuration cannot be used:\n{error}") from None
 
+os.environ.setdefault(PLANNED_VARIABLE, str(time.time()))
 os.environ[ACCEPT_VARIABLE] = with_variable(plan.config.accept_licences)
 
 shell.prefix(
@@ -30,6 +33,10 @@ shell.prefix(
 
 
 onstart:
+    try:
+        hold_results(plan.root)
+    except RuntimeError as error:
+        raise WorkflowError(str(error)) from None
     write_record(plan, config)
 
 

@@ -48,6 +48,7 @@ def attempt_each(
         try:
             variables, attrs = _counted(work, name, stage, operations) if count_flops else work(name)
         except NoResult as earlier:
+            log.warning("%s: no input: %s", name, earlier)
             writer.fail(name, str(earlier), earlier.status, **given)
         except (BaselineUnavailable, CheckpointUnavailable) as error:
             log.warning("%s: not run: %s", name, error)

@@ -1,9 +1,17 @@
 import importlib.metadata
+import time
 
 import pytest
 
 from promptreg import provenance
-from promptreg.provenance import Signature, code_digest, fingerprint, versions
+from promptreg.provenance import (
+    PLANNED_VARIABLE,
+    Signature,
+    check_unchanged,
+    code_digest,
+    fingerprint,
+    versions,
+)
 
 MODULE = '''
 """What it does."""
@@ -144,3 +152,24 @@ def test_versions_are_those_that_are_installed():
     found = versions()
     assert found["torch"] == importlib.metadata.version("torch")
     assert {"promptreg", "numpy", "zarr"} <= set(found)
+
+
+def test_code_that_changed_after_the_planning_is_refused_and_a_changed_comment_is_not(package, monkeypatch):
+    planned = code_digest("promptreg.area")
+    monkeypatch.setenv(PLANNED_VARIABLE, str(time.time() - 10))
+    package("area", REFORMATTED)
+    check_unchanged(["promptreg.area"], planned)
+    package("area", MODULE.replace("0.1", "0.2"))
+    with pytest.raises(
+        RuntimeError, match=r"the code of promptreg\.area has changed since this run was planned"
+    ):
+        check_unchanged(["promptreg.area"], planned)
+    package("area", MODULE)
+    check_unchanged(["promptreg.area"], planned)
+
+
+def test_code_that_was_written_before_is_not_compared(package, monkeypatch):
+    monkeypatch.setenv(PLANNED_VARIABLE, str(time.time() + 10))
+    check_unchanged(["promptreg.area"], "another digest")
+    monkeypatch.delenv(PLANNED_VARIABLE)
+    check_unchanged(["promptreg.area"], "another digest")

@@ -72,8 +72,8 @@ def test_a_job_without_an_error_runs_while_its_run_is_alive(root, monkeypatch):
     assert states(status(root))["fit"] == "stopped"
 
 
-def test_a_run_is_alive_while_it_holds_its_lock(root, tmp_path):
-    runguard.clear_stale_locks(tmp_path / ".snakemake")
+def test_a_run_is_alive_while_it_holds_the_lock_of_its_results(root):
+    runguard.hold_results(root)
     try:
         assert status(root).alive
     finally:
