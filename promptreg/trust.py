@@ -18,6 +18,10 @@ from promptreg.atomic import replacing
 log = logging.getLogger("promptreg")
 
 
+class OtherFile(ValueError):
+    """A file has not the content that belongs to its name; nothing must be made from it."""
+
+
 @dataclass(frozen=True)
 class Lock:
     """Hash and size of a file when it was first used."""
@@ -32,13 +36,13 @@ def trusted_hash(file: Path, published: str, *, name: str, remedy: str) -> str:
     A file is hashed once in a process, again only when its size or time changes.
 
     Raises:
-        ValueError: it is another file than `name`; says both hashes and what to do (`remedy`).
+        OtherFile: it is another file than `name`; says both hashes and what to do (`remedy`).
     """
     stat = file.stat()
     found = _sha256(file, stat.st_size, stat.st_mtime_ns)
     if published:
         if found != published:
-            raise ValueError(
+            raise OtherFile(
                 f"{file} is not the published '{name}': its sha256 is {found}, expected {published}; "
                 f"delete it, then {remedy}"
             )
@@ -47,7 +51,7 @@ def trusted_hash(file: Path, published: str, *, name: str, remedy: str) -> str:
     if lock is None:
         write_lock(file, Lock(found, stat.st_size))
     elif found != lock.sha256:
-        raise ValueError(
+        raise OtherFile(
             f"{file} is not the '{name}' that was used first: its sha256 is {found}, recorded is "
             f"{lock.sha256}; put the first file back, or delete {lock_path(file)} to trust this one, and "
             "what was computed with the other is computed anew"

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from promptreg.atomic import replacing
 from promptreg.nets.encoder import Architecture
 from promptreg.nets.pocket_net import PocketNet
+from promptreg.trust import OtherFile
 
 
 def write_weights(net: PocketNet, path: Path, about: dict[str, Any]) -> None:
@@ -33,11 +34,11 @@ def write_record(path: Path) -> dict[str, Any]:
 
 
 def check_record(path: Path) -> None:
-    """Raise ValueError unless a file of weights is the one that the JSON file beside it describes."""
+    """Raise OtherFile unless a file of weights is the one that the JSON file beside it describes."""
     expected = json.loads(path.with_suffix(".json").read_text())["sha256"]
     found = _sha256(path)
     if found != expected:
-        raise ValueError(f"{path} is damaged: its sha256 is {found}, expected {expected}")
+        raise OtherFile(f"{path} is damaged: its sha256 is {found}, expected {expected}")
 
 
 def read_about(path: Path) -> dict[str, Any]:

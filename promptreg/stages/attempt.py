@@ -16,6 +16,7 @@ from promptreg.baselines.base import BaselineUnavailable
 from promptreg.checkpoints import CheckpointUnavailable
 from promptreg.stages.inputs import NoResult, Variables
 from promptreg.store import StoreError, Writer
+from promptreg.trust import OtherFile
 
 log = logging.getLogger("promptreg")
 
@@ -35,10 +36,10 @@ def attempt_each(
 ) -> None:
     """Run `work` on every name and write what it returns: variables and attributes.
 
-    A damaged input store and a full disk end the job; any other error ends only this name's work and is
-    written with its reason and with the attributes that are `known` of it beforehand. Seconds, peak memory
-    and, if asked, floating-point operations that PyTorch can count are recorded by stage, unless the work
-    states its own; progress goes to the log.
+    A damaged input store, weights that are others than their name says, and a full disk end the job; any
+    other error ends only this name's work and is written with its reason and with the attributes that are
+    `known` of it beforehand. Seconds, peak memory and, if asked, floating-point operations that PyTorch can
+    count are recorded by stage, unless the work states its own; progress goes to the log.
     """
     begun = time.perf_counter()
     for number, name in enumerate(names, 1):
@@ -53,7 +54,7 @@ def attempt_each(
         except (BaselineUnavailable, CheckpointUnavailable) as error:
             log.warning("%s: not run: %s", name, error)
             writer.fail(name, str(error), "not run", **given)
-        except StoreError:
+        except (StoreError, OtherFile):
             raise
         except Exception as error:
             if isinstance(error, OSError) and error.errno in _NO_SPACE:

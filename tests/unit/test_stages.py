@@ -33,6 +33,7 @@ from promptreg.stages import (
 from promptreg.stages.attempt import attempt_each
 from promptreg.stages.inputs import Inputs, NoResult, grid_from
 from promptreg.store import StoreError, create, open_store
+from promptreg.trust import OtherFile
 
 SIZE, SHIFT = 40, (4, -3)
 CONFIG = {
@@ -367,8 +368,11 @@ def test_an_unavailable_tool_is_not_run_and_an_earlier_status_is_kept(tmp_path):
     assert store.attrs("b") == {"status": "not run", "reason": "no weights"}
 
 
-@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), StoreError("damaged"), KeyboardInterrupt()])
-def test_a_full_disk_a_damaged_store_and_an_interruption_end_the_job(tmp_path, error):
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOSPC, "full"), StoreError("damaged"), OtherFile("other weights"), KeyboardInterrupt()],
+)
+def test_a_full_disk_a_damaged_file_and_an_interruption_end_the_job(tmp_path, error):
     def work(name):
         raise error
 
