@@ -4,7 +4,7 @@ CORES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all slurm bench train lint generate lock clean
+.PHONY: demo test soak test-all slurm bench train lint generate lock clean
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -25,6 +25,9 @@ test-all: $(VENV)/installed ## every test that this machine can run, but those o
 slurm: $(VENV)/installed ## the workflow under a Slurm of its own, as root on Debian; skipped where that cannot be
 	-tests/slurm/install.sh
 	$(BIN)/python -m pytest -m slurm -rs tests/slurm
+
+soak: $(VENV)/installed ## workers and Snakemake killed at random moments, a hundred times and more
+	$(BIN)/python -m pytest -m slow -s tests/workflow/test_soak.py tests/workflow/test_killed.py
 
 bench: $(VENV)/installed ## measurements against named peers
 	$(BIN)/python -m pytest -m bench -s tests/bench/bench_*.py

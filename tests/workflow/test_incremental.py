@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tiny_benchmark import SETTINGS, Benchmark, row, write_image, write_table
+from tiny_benchmark import SETTINGS, Benchmark, edited, row, write_image, write_table
 
 DRAWN = {"extremes": 1, "figure": 6, "rulegraph": 1, "report": 1}
 SUMMARY = {"costs": 1, **DRAWN}
@@ -16,6 +16,7 @@ SEARCH_AND_BELOW = {
     **{"search": 2, "marginalize": 2, "fit": 2, "evaluate": 2, "gather": 1, "tables": 1, "gallery": 1},
     **SUMMARY,
 }
+FIT_AND_BELOW = {key: n for key, n in SEARCH_AND_BELOW.items() if key not in ("search", "marginalize")}
 
 
 def changed(section: str, **keys: Any) -> dict[str, Any]:
@@ -45,7 +46,7 @@ def test_more_views_add_a_store_and_keep_the_old_ones(finished: Benchmark) -> No
 
 def test_a_stiffer_fit_searches_nothing(finished: Benchmark) -> None:
     planned = finished.planned(**changed("fit", weight=0.5)).jobs
-    assert planned == {key: n for key, n in SEARCH_AND_BELOW.items() if key not in ("search", "marginalize")}
+    assert planned == FIT_AND_BELOW
 
 
 def test_another_palette_draws_again_and_computes_nothing(finished: Benchmark) -> None:
@@ -80,6 +81,39 @@ def test_a_grid_over_stored_prompts_and_views_marginalizes_and_fits_and_searches
         **{"analysis": 1, "analysis_figure": 1},
         **SUMMARY,
     }
+
+
+def test_a_method_that_is_taken_away_is_only_left_out(finished: Benchmark) -> None:
+    planned = finished.planned(methods=[one for one in SETTINGS["methods"] if one != "same_coordinate"]).jobs
+    assert planned == {"gather": 1, "tables": 1, "gallery": 1, **SUMMARY}
+
+
+def test_a_changed_function_of_the_fit_runs_the_fit_again_and_what_follows(finished: Benchmark) -> None:
+    with edited(finished.checkout / "promptreg/fit_levels.py", "return ", "return 1 and "):
+        planned = finished.planned()
+    assert planned.jobs == {
+        **{"fit": 2, "evaluate": 2, "gather": 1, "costs": 1, "tables": 1},
+        **{"gallery": 1, "extremes": 1, "figure": 5, "report": 1},
+    }
+    assert "Params have changed" in planned.reasons["Fitting fields (promptreg) to pairs 000 of tiny"]
+
+
+def test_a_changed_function_of_a_figure_draws_again_and_computes_nothing(finished: Benchmark) -> None:
+    with edited(finished.checkout / "promptreg/figures/ranks.py", "return ", "return 1 and "):
+        planned = finished.planned().jobs
+    assert planned == {"figure": 6, "rulegraph": 1, "report": 1}
+
+
+def test_a_changed_comment_docstring_or_line_break_runs_nothing(finished: Benchmark) -> None:
+    code = finished.checkout / "promptreg"
+    with (
+        edited(code / "store.py", '"""The one writer', '"""The only writer'),
+        edited(code / "search.py", "from __future__", "# a comment\nfrom __future__"),
+        edited(code / "stages/fit.py", "\n\n\ndef run(", "\n\n\n\ndef run("),
+        edited(finished.checkout / "rules/fit.smk", "rule fit:", "# a comment\nrule fit:"),
+    ):
+        assert finished.planned().jobs == {}
+    assert finished.planned().jobs == {}
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """Tiny benchmarks for the workflow's tests: pairs with a known shift, each run in a folder of its own.
 
 Snakemake locks its working directory, so every benchmark has its own, in which `config` and `profiles`
-link to the repository's: there the workflow behaves as it does at the repository root.
+link to the repository's: there the workflow behaves as it does at the repository root. The workflow itself
+can be a copy of the repository, so that a test may change its code.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 import csv
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,13 +57,20 @@ class Planned:
 class Benchmark:
     """One configuration of the workflow with a working directory and results of its own."""
 
-    def __init__(self, folder: Path, pairs: list[dict[str, str]], settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        pairs: list[dict[str, str]],
+        settings: Mapping[str, Any],
+        checkout: Path = ROOT,
+    ) -> None:
         self.folder = folder
+        self.checkout = checkout
         self.results = folder / "results"
         self.settings = dict(settings)
         self.manifest = write_table(folder / "pairs.csv", pairs)
         for name in ("config", "profiles"):
-            (folder / name).symlink_to(ROOT / name)
+            (folder / name).symlink_to(checkout / name)
 
     def command(self, *arguments: str, **changes: Any) -> list[str]:
         """The command line of Snakemake under the settings with some `changes`."""
@@ -68,14 +78,23 @@ class Benchmark:
         file = self.folder / f"settings-{len(list(self.folder.glob('settings-*')))}.yaml"
         file.write_text(yaml.safe_dump(settings | changes))
         return [
-            *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "2"),
+            *(
+                sys.executable,
+                "-m",
+                "snakemake",
+                "--snakefile",
+                str(self.checkout / "Snakefile"),
+                "--cores",
+                "2",
+            ),
             *("--configfile", str(file), "--nocolor", *arguments),
         ]
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of a run: one thread a job, and no weights of any model."""
-        return {**os.environ, "OMP_NUM_THREADS": "1", "PROMPTREG_CACHE": str(ROOT / "no_weights")}
+        """The environment of a run: its own code, one thread a job, and no weights of any model."""
+        own = {"PYTHONPATH": str(self.checkout), "PROMPTREG_CACHE": str(ROOT / "no_weights")}
+        return {**os.environ, "OMP_NUM_THREADS": "1", **own}
 
     def run(self, *arguments: str, **changes: Any) -> subprocess.CompletedProcess[str]:
         """Run Snakemake to its end; stdout and stderr come together in `stdout`."""
@@ -123,6 +142,27 @@ class Benchmark:
         """Files and folders that a broken writer would have left among the results."""
         names = (str(one.relative_to(self.results)) for one in self.results.rglob(".*"))
         return [name for name in names if not name.endswith(".snakemake_timestamp")]
+
+
+@contextmanager
+def edited(file: Path, old: str, new: str) -> Iterator[None]:
+    """Replace the first `old` in a file by `new`, and put it back at the end."""
+    text = file.read_text()
+    assert old in text, f"{file} has no {old!r}"
+    file.write_text(text.replace(old, new, 1))
+    try:
+        yield
+    finally:
+        file.write_text(text)
+
+
+def copied_checkout(folder: Path) -> Path:
+    """Copy of the repository all that the workflow consists of, and return the folder."""
+    for name in ("promptreg", "rules", "config", "workflow", "envs"):
+        shutil.copytree(ROOT / name, folder / name)
+    shutil.copy2(ROOT / "Snakefile", folder)
+    (folder / "profiles").symlink_to("workflow/profiles")
+    return folder
 
 
 def write_table(path: Path, rows: list[dict[str, str]]) -> Path:
