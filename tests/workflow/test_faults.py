@@ -25,6 +25,9 @@ from promptreg import runguard
 from promptreg.status import status
 from promptreg.store import DATA, verify
 
+# Minutes: every fault runs the benchmark twice.
+pytestmark = pytest.mark.slow
+
 READ = {
     "pairs": ("images", "centre-*/data/c/0/0/0"),
     "embed": ("images", "centre-*/data/c/0/0/0"),
