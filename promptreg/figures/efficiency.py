@@ -32,7 +32,7 @@ def cost_accuracy(data: pd.DataFrame, methods: Sequence[str], *, palette: str = 
         if data[cost].notna().any()
         for title, (dataset, group) in zip(group_titles(groups), groups, strict=True)
     ]
-    n_columns = min(MOST_COLUMNS, max(len(panels), 1))
+    n_columns = len(groups) if 1 < len(groups) <= MOST_COLUMNS else min(MOST_COLUMNS, max(len(panels), 1))
     n_rows = max(-(-len(panels) // n_columns), 1)
     figure = Figure(figsize=(PAGE_WIDTH, 2.2 * n_rows + 0.5), layout="constrained")
     axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
