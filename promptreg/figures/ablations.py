@@ -18,6 +18,7 @@ from promptreg.tables import DASH, METRIC_TITLES, group_titles
 
 MOST_COLUMNS = 4
 SETTING = "setting"
+SMALL: dict[str, Any] = {"fontsize": 6.5, "va": "bottom"}
 INFINITE = "∞"
 
 
@@ -41,7 +42,7 @@ def ablation_curves(
     for ax, part in panels:
         for row in part[part[along] == DASH].to_dict("records"):
             ax.axhline(row["mean"], color="black", lw=0.8, ls=":")
-            ax.annotate(row["entry"], (0.01, row["mean"]), xycoords=("axes fraction", "data"), fontsize=6.5)
+            ax.annotate(row["entry"], (0.01, row["mean"]), xycoords=("axes fraction", "data"), **SMALL)
         for name, line in part[part[along] != DASH].groupby(SETTING, sort=False):
             placed = line.assign(place=line[along].map(places))
             _draw_curve(ax, placed, styles[str(name)], band=len(styles) == 1)
@@ -103,7 +104,7 @@ def _panels(
             part = known[here & (known["metric"] == metric)]
             if len(part):
                 chosen.append((metric, f"{title}, as published" if one["published"] else title, part))
-    n_columns = min(MOST_COLUMNS, len(groups))
+    n_columns = min(MOST_COLUMNS, len(groups) if len(groups) > 1 else len(chosen))
     n_rows = -(-len(chosen) // n_columns)
     figure = Figure(figsize=(PAGE_WIDTH, height * n_rows + 0.3), layout="constrained")
     axes = figure.subplots(n_rows, n_columns, squeeze=False, sharey=sharey).ravel()
