@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 SEARCH = os.environ["PATH"] + ":/usr/sbin:/sbin"
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "squeue", "scancel")
+PROGRAMS = ("setpriv", "munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "squeue", "scancel")
 GPU_NODES = ("gpu0", "gpu1")
 CPU_NODES = ("cpu0", "cpu1")
 NODES = (*GPU_NODES, *CPU_NODES)
@@ -232,7 +232,7 @@ class Cluster:
     def _spawn(self, name: str, *command: str) -> None:
         log = (self.folder / f"{name}.out").open("ab")
         self.daemons[name] = subprocess.Popen(
-            command,
+            ("setpriv", "--pdeathsig", "TERM", *command),  # should these tests be killed, daemons end too
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
