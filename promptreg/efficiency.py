@@ -38,7 +38,7 @@ def efficiency_table(measures: pd.DataFrame, timings: pd.DataFrame, methods: Seq
     cases, costs = case_values(measures, METRICS), _costs(timings)
     data = pd.DataFrame(
         [
-            row
+            {"entry": row.pop("entry"), "dataset": dataset, "group": group, **row}
             for dataset, group in groups
             for row in _rows(_part(cases, dataset, group), _part(costs, dataset, group), methods)
         ]
@@ -80,7 +80,6 @@ def _rows(cases: pd.DataFrame, costs: pd.DataFrame, methods: Sequence[str]) -> l
         gain = float((sign * (values[name] - nothing)).mean())
         price: dict[Any, Any] = medians.loc[name].to_dict()
         row: dict[str, Any] = {"entry": name}
-        row |= {key: cases[key].iloc[0] for key in GROUP}
         row |= {"metric": metric, "unit": first_nonempty(here["unit"]), "n": int(values[name].count())}
         row |= {"mean": float(values[name].mean()), "gain": gain}
         row |= {cost: float(price[cost]) for cost in COSTS.values()}

@@ -49,7 +49,7 @@ def ablation_curves(
         ax.set_xticks(list(places.values()), list(places))
         ax.set_xlabel(along)
         ax.grid(alpha=0.4)
-    if others:
+    if others and panels:
         handles, labels = panels[0][0].get_legend_handles_labels()
         _legend(figure, dict(zip(labels, handles, strict=True)), ", ".join(others))
     return figure
@@ -104,8 +104,8 @@ def _panels(
             part = known[here & (known["metric"] == metric)]
             if len(part):
                 chosen.append((metric, f"{title}, as published" if one["published"] else title, part))
-    n_columns = min(MOST_COLUMNS, len(groups) if len(groups) > 1 else len(chosen))
-    n_rows = -(-len(chosen) // n_columns)
+    n_columns = max(min(MOST_COLUMNS, len(groups) if len(groups) > 1 else len(chosen)), 1)
+    n_rows = max(-(-len(chosen) // n_columns), 1)
     figure = Figure(figsize=(PAGE_WIDTH, height * n_rows + 0.3), layout="constrained")
     axes = figure.subplots(n_rows, n_columns, squeeze=False, sharey=sharey).ravel()
     for ax in axes[len(chosen) :]:

@@ -6,7 +6,7 @@ import pytest
 
 from promptreg.efficiency import efficiency_table
 from promptreg.figures.efficiency import cost_accuracy, front
-from promptreg.records import MetricRow, to_frame
+from promptreg.records import MetricRow, to_frame, unregistered
 
 METHODS = ["identity", "quick", "slow", "worse", "never"]
 DICE = {"identity": 50.0, "quick": 60.0, "slow": 70.0, "worse": 45.0}
@@ -69,6 +69,15 @@ def test_without_the_identity_nothing_can_be_gained():
     data = efficiency_table(*frames(), ["quick", "slow"]).data
     assert data["gain"].isna().all()
     assert data["seconds_per_gain"].isna().all()
+
+
+def test_a_group_in_which_everything_failed_is_a_row_of_dashes_and_an_empty_panel():
+    lost = to_frame(
+        [unregistered("failed", "boom")], dataset="d", group="g", method="quick", variant="", pair="p"
+    )
+    table = efficiency_table(lost, lost[:0], ["quick"])
+    assert [cell.text for cell in table.rows[0]] == ["quick", *["–"] * 5]
+    assert not any(ax.lines for ax in cost_accuracy(table.data, ["quick"]).axes)
 
 
 def test_the_front_holds_what_no_other_beats_in_both():

@@ -71,6 +71,12 @@ def test_rows_without_a_curve_stand_below_each_other_in_their_order():
     assert bottom > top
 
 
+def test_a_grid_in_which_everything_failed_can_still_be_drawn():
+    data = make_data().assign(mean=float("nan"))
+    assert [ax.axison for ax in ablation_rows(data).axes] == [False]
+    assert [ax.axison for ax in ablation_curves(data, FACTORS, along="views").axes] == [False]
+
+
 @pytest.mark.parametrize(
     ("texts", "places"),
     [
