@@ -47,9 +47,9 @@ class StageCommand:
         )
 
 
-def commands(benchmark: Benchmark, **changes: Any) -> list[StageCommand]:
-    """All jobs of a benchmark in an order in which they can run."""
-    said = benchmark.complete("--dry-run", "--forceall", "--printshellcmds", **changes)
+def commands(benchmark: Benchmark, *targets: str, **changes: Any) -> list[StageCommand]:
+    """All jobs of a benchmark, or those behind some targets, in an order in which they can run."""
+    said = benchmark.complete("--dry-run", "--forceall", "--printshellcmds", *targets, **changes)
     lines = re.findall(r"^Shell command: promptreg (.*)$", said, flags=re.MULTILINE)
     return [StageCommand(tuple(shlex.split(line.rpartition(" 2> ")[0]))) for line in lines]
 
