@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
+from textwrap import fill
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from promptreg.datasets.corrupted import LEVELS
@@ -27,41 +30,43 @@ def robustness_curves(data: pd.DataFrame, methods: Sequence[str], *, palette: st
     which a method failed on some pairs has an open marker. Methods keep their order and look.
     """
     known = data[data["mean"].notna()]
-    keys = [dict.fromkeys(known[name]) for name in ("group", "metric", "kind")]
-    panels = [
-        (group, metric, kind, part)
-        for group, metric, kind in product(*keys)
-        if len(
-            part := known[(known["group"] == group) & (known["metric"] == metric) & (known["kind"] == kind)]
-        )
-    ]
-    n_columns = min(MOST_COLUMNS, max(len(keys[2]), 1))
-    n_rows = max(-(-len(panels) // n_columns), 1)
-    figure = Figure(figsize=(PAGE_WIDTH, 1.65 * n_rows + 0.4), layout="constrained")
-    axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
-    styles = line_of(list(methods), palette)
-    for ax in axes[len(panels) :]:
+    groups, measures, kinds = (list(dict.fromkeys(known[name])) for name in ("group", "metric", "kind"))
+    n_blocks, n_lines = len(groups) * len(measures), max(-(-len(kinds) // MOST_COLUMNS), 1)
+    n_columns = max(-(-len(kinds) // n_lines), 1)
+    n_rows = max(n_blocks * n_lines, 1)
+    figure = Figure(figsize=(PAGE_WIDTH, 1.75 * n_rows + 0.4), layout="constrained")
+    axes = figure.subplots(n_rows, n_columns, squeeze=False).reshape(-1, n_lines * n_columns)
+    for ax in axes.flat:
         ax.set_axis_off()
-    for ax, (group, metric, kind, part) in zip(axes, panels, strict=False):
-        for name in methods:
-            line = part[part["entry"] == name].sort_values("level")
-            if len(line):
-                _draw(ax, line, styles[name], band=len(methods) <= MOST_BANDS)
-        ax.set_title(f"{group}: {kind}" if group else kind)
-        levels = sorted(set(part["level"]))
-        ax.set_xticks(levels, [f"{one:g}" for one in levels])
-        ax.set_xlabel(LEVELS[kind])
-        ax.set_ylabel(_measure(part, metric))
-        ax.grid(alpha=0.4)
-    if panels:
-        handles = [mpl.lines.Line2D([], [], ms=4, **styles[name]) for name in methods]
-        figure.legend(
-            handles, list(methods), loc="outside upper center", ncols=min(len(methods), 5), frameon=False
-        )
+    styles = line_of(list(methods), palette)
+    for row, (group, metric) in zip(axes, product(groups, measures), strict=False):
+        for ax, kind in zip(row, kinds, strict=False):
+            here = (known["group"] == group) & (known["metric"] == metric) & (known["kind"] == kind)
+            if here.any():
+                _draw_panel(ax, known[here], styles)
+                ax.set_title(f"{group}: {kind}" if group else kind)
+    handles = [mpl.lines.Line2D([], [], ms=4, **styles[name]) for name in methods]
+    figure.legend(
+        handles, list(methods), loc="outside upper center", ncols=min(len(methods), 5), frameon=False
+    )
     return figure
 
 
-def _draw(ax: mpl.axes.Axes, line: pd.DataFrame, style: dict, *, band: bool) -> None:
+def _draw_panel(ax: Axes, part: pd.DataFrame, styles: Mapping[str, dict[str, Any]]) -> None:
+    """One measure of one group against one change."""
+    ax.set_axis_on()
+    for name, style in styles.items():
+        line = part[part["entry"] == name].sort_values("level")
+        if len(line):
+            _draw(ax, line, style, band=len(styles) <= MOST_BANDS)
+    levels = sorted(set(part["level"]))
+    ax.set_xticks(levels, [f"{one:g}" for one in levels])
+    ax.set_xlabel(fill(LEVELS[part["kind"].iloc[0]], 22))
+    ax.set_ylabel(_measure(part, part["metric"].iloc[0]))
+    ax.grid(alpha=0.4)
+
+
+def _draw(ax: Axes, line: pd.DataFrame, style: dict[str, Any], *, band: bool) -> None:
     ax.plot(line["level"], line["mean"], ms=4, **style)
     if band:
         ax.fill_between(line["level"], line["ci_low"], line["ci_high"], color=style["color"], alpha=0.1, lw=0)

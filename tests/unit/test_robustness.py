@@ -93,14 +93,28 @@ def test_every_change_and_measure_has_a_panel_and_every_method_a_curve(table):
     titles = [(ax.get_title(), ax.get_ylabel(), ax.get_xlabel()) for ax in figure.axes if ax.axison]
     assert titles == [
         ("retina: rotation", "Dice (%) ↑", "degrees"),
-        ("retina: noise", "Dice (%) ↑", "standard deviation, share of range"),
+        ("retina: noise", "Dice (%) ↑", "standard deviation,\nshare of range"),
         ("retina: rotation", "landmark TRE (px) ↓", "degrees"),
-        ("retina: noise", "landmark TRE (px) ↓", "standard deviation, share of range"),
+        ("retina: noise", "landmark TRE (px) ↓", "standard deviation,\nshare of range"),
     ]
     falling, steady, *_ = figure.axes[0].lines[::2]
     assert falling.get_xydata()[:, 0].tolist() == [0, 10, 20]
     assert np.allclose(np.diff(falling.get_ydata()), -10)
     assert np.ptp(steady.get_ydata()) < 0.2
+
+
+def test_more_changes_than_fit_into_a_row_take_rows_of_their_own_for_each_measure():
+    kinds = ["rotation", "shift", "scale", "noise", "bias"]
+    rows = [
+        {"entry": "a", "group": "g", "metric": metric, "kind": kind, "level": level, "mean": 1.0, "unit": ""}
+        | dict.fromkeys(("ci_low", "ci_high"), 1.0)
+        | dict.fromkeys(("n_failed", "n_not_run"), 0)
+        for metric in ("dice", "landmark_tre")
+        for kind in kinds
+        for level in (0, 1)
+    ]
+    axes = robustness_curves(pd.DataFrame(rows), ["a"]).axes
+    assert [ax.get_title().removeprefix("g: ") for ax in axes] == [*kinds, ""] * 2
 
 
 def test_a_level_at_which_pairs_were_lost_has_an_open_marker(table):
