@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 class Recipe:
     """What is learned from in one dimension, and how: small enough for hours of one core."""
 
+    net: str
     side: int
     batch: int
     width: float
@@ -53,8 +54,10 @@ class Recipe:
 
 
 RECIPES = {
-    2: Recipe(96, 4, 1.0, 1e-3, pool=2000, fresh=8, every=8, checked=48, validate_every=250),
-    3: Recipe(64, 1, 0.5, 1e-3, pool=200, fresh=1, every=8, checked=12, validate_every=100),
+    2: Recipe("voxelmorph", 96, 4, 1.0, 1e-3, pool=2000, fresh=8, every=8, checked=48, validate_every=250),
+    3: Recipe(
+        "voxelmorph_halved", 64, 1, 0.75, 1e-3, pool=200, fresh=1, every=8, checked=12, validate_every=100
+    ),
 }
 
 
@@ -74,7 +77,7 @@ def train_synthmorph(out: Path, *, ndim: int, steps: int, seed: int = 0) -> dict
     """
     recipe = RECIPES[ndim]
     shape = (recipe.side,) * ndim
-    net = seeded_net("voxelmorph", shape, recipe.width, derive_seed(seed, "synthmorph", "weights", ndim))
+    net = seeded_net(recipe.net, shape, recipe.width, derive_seed(seed, "synthmorph", "weights", ndim))
     run = _Run(net, torch.optim.Adam(net.parameters(), lr=recipe.step_size))
     said = {"seed": seed, "of_steps": steps, "recipe": repr(recipe)}
     checkpoint = out / f"checkpoint_{ndim}d.pt"
@@ -157,7 +160,7 @@ def _write(out: Path, ndim: int, run: _Run, said: Mapping[str, Any]) -> None:
     nets: dict[int, nn.Module] = {ndim: run.net.half()}
     about = {
         ndim: {
-            "method": "voxelmorph",
+            "method": recipe.net,
             "shape": [recipe.side] * ndim,
             "cells": recipe.side,
             "width": recipe.width,

@@ -3,7 +3,7 @@ import torch
 
 from promptreg.nets.registration.keymorph import KEYPOINTS, KeyMorphNet, affine, positions, thin_plate
 from promptreg.nets.registration.recipes import RECIPES, seeded_net
-from promptreg.nets.registration.voxelmorph import scaled
+from promptreg.nets.registration.voxelmorph import blocks_as_channels, scaled
 
 SHAPES = {2: (32, 64), 3: (32, 32, 64)}
 
@@ -143,3 +143,26 @@ def test_a_stiffer_spline_is_nearer_to_the_affine_map():
     ]
     assert away == sorted(away, reverse=True)
     assert away[-1] < away[0] / 50
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_blocks_of_cells_become_channels_and_none_is_lost(ndim):
+    image = torch.arange(8.0**ndim).view(1, 1, *[8] * ndim)
+    found = blocks_as_channels(image, 2)
+    assert found.shape == (1, 2**ndim, *[4] * ndim)
+    assert (
+        found[(0, slice(None), *[0] * ndim)].tolist() == image[(0, 0, *[slice(2)] * ndim)].flatten().tolist()
+    )
+    assert torch.equal(found.flatten().sort().values, image.flatten())
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_a_halved_network_counts_its_field_in_whole_cells(ndim):
+    net = seeded_net("voxelmorph_halved", SHAPES[ndim], 0.125, 1).eval()
+    last = net.get_submodule("net.backbone.net.1.final_conv_out.conv")
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias.fill_(0.75)
+        field = net(*images(ndim))
+    inner = field[(..., *[slice(4, 16)] * ndim)]  # the integration takes it as zero outside the grid
+    assert torch.allclose(inner, torch.full_like(inner, 1.5), atol=1e-5)

@@ -41,6 +41,7 @@ class Recipe:
 
 RECIPES = {
     "voxelmorph": Recipe(VoxelMorphNet, "ncc", "gradient", 1.0, 1e-4),
+    "voxelmorph_halved": Recipe(partial(VoxelMorphNet, halved=True), "ncc", "gradient", 1.0, 1e-4),
     "labelreg": Recipe(LocalRegistrationNet, "labels", "bending", 0.5, 1e-5, augmented=0.1),
     "transmorph": Recipe(TransMorphNet, "ncc", "gradient", 1.0, 1e-4, amsgrad=True),
     "keymorph_affine": Recipe(partial(KeyMorphNet, spline=False), "mse", "gradient", 0.0, 3e-6, taught=0.25),
