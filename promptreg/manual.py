@@ -29,7 +29,7 @@ DATASETS = "docs/datasets.md"
 
 _HEADER = """\
 # yaml-language-server: $schema=../workflow/schemas/config.schema.json
-# All keys with their defaults, generated from promptreg/config.py by `promptreg config`.
+# All keys with their defaults, generated from promptreg/config/ by `promptreg config`.
 # A configuration of your own needs only the keys that differ; pass it with --configfile.
 """
 

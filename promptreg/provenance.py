@@ -15,6 +15,7 @@ from typing import Any
 
 # Their content reaches a stage through its parameters, so a changed word in them is not a changed stage.
 _NOT_CODE = {"promptreg.config", "promptreg.registry", "promptreg.provenance", "promptreg"}
+_NOT_CODE_BELOW = "promptreg.config."
 _ROOT = Path(__file__).parent
 PLANNED_VARIABLE = "PROMPTREG_PLANNED"
 """Environment variable of jobs: when their run was planned, seconds since 1970."""
@@ -87,7 +88,7 @@ def _closure(modules: Iterable[str]) -> set[str]:
     todo = list(modules)
     while todo:
         name = todo.pop()
-        if name in seen or name in _NOT_CODE:
+        if name in seen or name in _NOT_CODE or name.startswith(_NOT_CODE_BELOW):
             continue
         seen.add(name)
         todo += _imports(name)

@@ -110,6 +110,23 @@ def test_what_a_module_does_not_import_and_the_configuration_do_not_count(packag
     assert code_digest("promptreg.area") == before
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from promptreg.config import limit",
+        "from promptreg.config.deep import limit",
+        "import promptreg.config.deep",
+    ],
+)
+def test_no_part_of_the_configuration_counts_however_it_is_imported(package, statement):
+    package("config/__init__", "from promptreg.config.deep import limit\n")
+    package("config/deep", "limit = 1\n")
+    package("area", f"{statement}\n")
+    before = code_digest("promptreg.area")
+    package("config/deep", "limit = 2\n")
+    assert code_digest("promptreg.area") == before
+
+
 def test_modules_that_import_each_other_have_a_digest(package):
     package("other", "from promptreg import area\n")
     package("area", "import promptreg.other\n")
