@@ -115,7 +115,7 @@ class Scaled:
         return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
     def pretend_all_done(self) -> None:
-        """Make every output, log and benchmark of the size of a stub, and have Snakemake take them for made."""
+        """Make every output, log and benchmark as stubs, and have Snakemake take them for made."""
         listed = self.measure(self.workflow("--summary")).said.splitlines()
         start = next(place for place, line in enumerate(listed) if line.startswith("output_file\t"))
         template = self._store()
