@@ -19,7 +19,7 @@ from promptreg.config import Fit
 from promptreg.device import choose_device
 from promptreg.fit_levels import Layers, distance_layers, image_layers, mask_layers, pyramid
 from promptreg.fit_losses import image_loss, sdf_loss, soft_dice_loss
-from promptreg.fit_start import best_start, start_candidates
+from promptreg.fit_start import best_start, most_alike_start, start_candidates
 from promptreg.geometry import jacobian_determinant, voxel_to_ddf
 from promptreg.parametrizations import Parametrization, StationaryVelocity, parametrizations
 from promptreg.types import Ddf, Grid, Pair, RoiPairs
@@ -82,7 +82,13 @@ def fit_ddf(rois: RoiPairs, pair: Pair, config: Fit, *, initial: np.ndarray | No
     )
     with _timed(seconds, "start"):
         candidates = start_candidates(rois, pair.prealignment, kind=config.start, initial=initial)
-        start_kind, start = best_start(rois, candidates, pair.prealignment)
+        if fitted and config.image_term != "none":
+            coarse = grids[:2][-1]
+            start_kind, start = most_alike_start(
+                pair, candidates, coarse, kind=config.image_term, device=device
+            )
+        else:
+            start_kind, start = best_start(rois, candidates, pair.prealignment)
     family, coefficients, history = _deform(rois, pair, config, grids=grids, start=start, seconds=seconds)
     with _timed(seconds, "finish"):
         voxel, ddf, folds = _unfolded(family, coefficients, pair.fixed.grid, start)

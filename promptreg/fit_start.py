@@ -2,7 +2,8 @@
 
 Every map is a homogeneous world map, fixed to moving, the pre-alignment included. A ridge pulls the
 linear part towards the pre-alignment's, so that few or badly spread regions give no wild map. The map
-that best predicts regions it has not seen is the start: the richest one always explains its own best.
+that best predicts regions it has not seen is the start: the richest one always explains its own best. Where
+intensities take part in the fit, the map that makes the images most alike is: no region has decided on those.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
+from promptreg.fit_levels import image_layers
+from promptreg.fit_losses import image_loss
 from promptreg.geometry import world_coordinates
-from promptreg.types import Grid, RoiPairs
+from promptreg.types import Grid, Pair, RoiPairs
 
 CENTROID_SIGMA = 0.03
 """Expected scatter of a centroid about an affine map, fraction of the longest side: the scale of outliers."""
@@ -71,6 +75,28 @@ def best_start(
         return name, candidates[name]
     errors = {name: _held_out_error(name, start, regions, prealignment) for name, start in candidates.items()}
     name = min(errors, key=lambda one: errors[one])
+    return name, candidates[name]
+
+
+def most_alike_start(
+    pair: Pair, candidates: Mapping[str, np.ndarray], grid: Grid, *, kind: str, device: torch.device
+) -> tuple[str, np.ndarray]:
+    """Return the name and map that make the images most alike on `grid`, a coarse one; the first of equals.
+
+    `kind` is the similarity of `promptreg.fit_losses.image_loss`. It counts by the share of the grid that a
+    map sends into the moving field of view: a map that looks past what is unlike must not win by that.
+    """
+    images = image_layers(pair, grid, device)
+
+    def unlike(start: np.ndarray) -> float:
+        inside = images.overlap(start)
+        if not inside.any():
+            return 0.0
+        loss = image_loss(images.moved(start)[0], images.fixed[0], inside, kind=kind)
+        return float(loss * inside.float().mean())
+
+    losses = {name: unlike(start) for name, start in candidates.items()}
+    name = min(losses, key=lambda one: losses[one])
     return name, candidates[name]
 
 
