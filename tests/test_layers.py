@@ -95,10 +95,10 @@ LAYERS = (
     (
         *("data_folders", "data_check", "availability", "pair_choice", "split_tables", "data_splits"),
         *("stages", "training", "onepair", "naming", "shards"),
-        *("layout", "demand", "plan", "rulegraph", "runguard"),
+        *("stage_layout", "layout", "demand", "plan", "rulegraph", "runguard"),
         *("jobs", "runrecord", "status", "estimate", "run_texts"),
     ),
-    ("cli", "cli_weights", "cli_tools", "cli_data", "cli_runs"),
+    ("cli", "cli_weights", "cli_tools", "cli_data", "cli_runs", "cli_train"),
 )
 SCIENCE = LAYERS[3]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from tiny_checkpoints import PAYLOAD, publish, row, unpublished
 
-from promptreg import checkpoints, layout, plan
+from promptreg import checkpoints, plan, stage_layout
 from promptreg.plan import Plan
 from promptreg.registry import MODELS
 from promptreg.settings import ConfigError
@@ -388,7 +388,7 @@ def test_other_weights_of_the_package_embed_and_search_again_and_absent_ones_are
         found.append((one.embed_job(encoder, "d", "000", "identity"), search))
     assert found[0][0] != found[1][0]
     assert found[0][1] != found[1][1]
-    monkeypatch.setattr(layout, "shipped_hash", lambda name: None)
+    monkeypatch.setattr(stage_layout, "shipped_hash", lambda name: None)
     assert "no weights of pocket" in planned(methods=["mine"], variants=variants).unavailable("mine")
 
 
