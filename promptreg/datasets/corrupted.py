@@ -9,6 +9,7 @@ its level in one direction that is drawn once an image.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -35,6 +36,8 @@ LEVELS: dict[str, str] = {
 """What a level counts."""
 LATTICE = {"moving": "lattice, moving", "fixed": "lattice, fixed"}
 """In place of an annotation: landmarks that are computed, and on which side."""
+_CHANGED = re.compile(r'\[-?[\d.]+(e[-+]\d+)?, "')
+"""How the reference to a changed annotation begins; a path may begin with a bracket, too."""
 
 
 def corrupted_pairs(pairs: Sequence[PairSpec], corruption: Corruption) -> list[PairSpec]:
@@ -59,7 +62,7 @@ class Corrupted:
 
     def stamp(self, reference: str) -> str:
         """Return that of the image or annotation that is changed."""
-        if not reference.startswith("["):
+        if not _CHANGED.match(reference):
             return self._reader.stamp(self._split(reference)[0])
         _, image, annotation = json.loads(reference)
         return self._reader.stamp(image if annotation in LATTICE.values() else annotation)
@@ -76,7 +79,7 @@ class Corrupted:
 
     def labels(self, reference: str, grid: Grid) -> np.ndarray:
         """Read a label map (*grid.shape) int, moved as its image was."""
-        if not reference.startswith("["):
+        if not _CHANGED.match(reference):
             return self._reader.labels(reference, grid)
         from promptreg.datasets.corruption import move_labels
 
@@ -86,7 +89,7 @@ class Corrupted:
 
     def landmarks(self, reference: str, grid: Grid) -> np.ndarray:
         """Read landmarks (N, ndim) in world coordinates, moved as their image was."""
-        if not reference.startswith("["):
+        if not _CHANGED.match(reference):
             return self._reader.landmarks(reference, grid)
         from promptreg.datasets.corruption import lattice, move_points
 
@@ -103,15 +106,17 @@ class Corrupted:
 
     def _split(self, name: str) -> tuple[str, float | None]:
         """The other data set's name of an image or pair, and the level; None for an image as it is."""
-        source, mark, level = name.rpartition(f".{self._corruption.kind}-")
-        return (source, float(level)) if mark else (name, None)
+        for level in self._corruption.levels:
+            if name.endswith(mark := _mark(self._corruption.kind, level)):
+                return name.removesuffix(mark), float(f"{level:g}")
+        return name, None
 
     def _seed_of(self, image: str) -> int:
         return derive_seed(self._seed, image, self._corruption.kind)
 
 
 def _corrupted(pair: PairSpec, corruption: Corruption, level: float) -> PairSpec:
-    mark = f".{corruption.kind}-{level:g}"
+    mark = _mark(corruption.kind, level)
     source = pair.moving if corruption.of == "moving" else pair.fixed
     annotations = dict(pair.annotations)
     if corruption.of == "fixed":
@@ -119,7 +124,7 @@ def _corrupted(pair: PairSpec, corruption: Corruption, level: float) -> PairSpec
         annotations = {f"{side}_landmarks": _reference(level, source, text) for side, text in LATTICE.items()}
         annotations |= {} if labels is None else {"fixed_labels": labels, "moving_labels": labels}
     for role in ("moving_labels", "moving_landmarks"):
-        if role in annotations and not annotations[role].startswith("["):
+        if role in annotations and not _CHANGED.match(annotations[role]):
             annotations[role] = _reference(level, source, annotations[role])
     return replace(
         pair,
@@ -129,6 +134,10 @@ def _corrupted(pair: PairSpec, corruption: Corruption, level: float) -> PairSpec
         group=group_name(pair.group, corruption, level),
         annotations=annotations,
     )
+
+
+def _mark(kind: str, level: float) -> str:
+    return f".{kind}-{level:g}"
 
 
 def _reference(level: float, image: str, annotation: str) -> str:

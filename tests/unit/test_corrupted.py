@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import get_args
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from promptreg.config import Corruption, CorruptionKind
+from promptreg.datasets.base import PairSpec
 from promptreg.datasets.corrupted import LEVELS, Corrupted, corrupted_pairs
 from promptreg.datasets.corruption import corrupt_image, move_labels, move_points
 from promptreg.datasets.demo import Demo
@@ -110,3 +112,27 @@ def test_a_limit_counts_pairs_of_the_data_set_and_not_their_copies():
     assert len(plan.pairs) == 2 * 3
     assert len(plan.images) == 2 * (3 + 1)
     assert len(corrupted_pairs(plan.pairs[:1], TURN)) == 3
+
+
+class Named:
+    """A reader whose stamps are the names it is asked for."""
+
+    def stamp(self, reference):
+        return reference
+
+
+@pytest.mark.parametrize("path", ["[1] labels.png", "[0.5]/labels.png", "[", '["a"]'])
+def test_a_path_that_begins_with_a_bracket_is_no_changed_annotation(path):
+    pair = PairSpec("p", "a", "b", 2, "", {"moving_labels": path})
+    (first, *_) = corrupted_pairs([pair], TURN)
+    assert json.loads(first.annotations["moving_labels"])[1:] == ["a", path]
+    reader = Corrupted(Named(), TURN, seed=0)
+    assert reader.stamp(path) == path
+    assert reader.stamp(first.annotations["moving_labels"]) == path
+
+
+def test_a_name_that_ends_like_one_of_a_level_that_is_not_asked_for_is_a_name():
+    reader = Corrupted(Named(), TURN, seed=0)
+    for name in ("scan.rotation-7", "scan.rotation-left", "scan.rotation-10-0a1b2c3d"):
+        assert reader.stamp(name) == name
+    assert reader.stamp("scan.rotation-10") == "scan"
