@@ -33,6 +33,7 @@ LAYERS = (
         "checkpoints",
         "device",
         "labelmaps",
+        "naming",
         "splits",
     ),
     (
@@ -94,7 +95,7 @@ LAYERS = (
     ),
     (
         *("data_folders", "data_check", "availability", "pair_choice", "split_tables", "data_splits"),
-        *("stages", "training", "onepair", "naming", "shards"),
+        *("stages", "training", "onepair", "shards"),
         *("stage_layout", "layout", "demand", "plan", "rulegraph", "runguard"),
         *("jobs", "runrecord", "status", "estimate", "run_texts"),
     ),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promptreg.datasets.base import PairSpec
+from promptreg.naming import LONGEST, RULE, control_character, is_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +24,6 @@ REQUIRED = ("pair_id", "moving", "fixed")
 ANNOTATIONS = ("moving_labels", "fixed_labels", "moving_landmarks", "fixed_landmarks")
 SUBJECTS = ("moving_subject", "fixed_subject")
 OPTIONAL = ("application", "dimension", *ANNOTATIONS, "label_names", *SUBJECTS, "source")
-SAFE = re.compile(r"[A-Za-z0-9._-]+")
 FLAT = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 
 
@@ -91,8 +91,8 @@ class Manifest:
         dimension = row.get("dimension") or guess_dimension(self.path.parent / row["fixed"])
         return PairSpec(
             pair=row["pair_id"],
-            moving=image_id(row["moving"]),
-            fixed=image_id(row["fixed"]),
+            moving=self._ids[row["moving"]],
+            fixed=self._ids[row["fixed"]],
             dimension=int(dimension),
             group=row.get("application") or "pairs",
             annotations={role: row[role] for role in ANNOTATIONS if row.get(role)},
@@ -106,18 +106,33 @@ class Manifest:
 
     @cached_property
     def _images(self) -> dict[str, str]:
-        return {image_id(row[role]): row[role] for row in self._rows for role in ("moving", "fixed")}
+        return {image: path for path, image in self._ids.items()}
+
+    @cached_property
+    def _ids(self) -> dict[str, str]:
+        """The id of every image by its path as listed; one whose id another image has gets a longer one.
+
+        Among a hundred thousand files of one name in as many folders some share eight digits.
+        """
+        owners: dict[str, str] = {}
+        found = {}
+        for path in (row[role] for row in self._rows for role in ("moving", "fixed")):
+            normal, digits = os.path.normpath(path), 8
+            while owners.setdefault(image_id(path, digits), normal) != normal:
+                digits += 8
+            found[path] = image_id(path, digits)
+        return found
 
     def _locate(self, reference: str) -> Path:
         return self.path.parent / self._images.get(reference, reference)
 
 
-def image_id(path: str) -> str:
+def image_id(path: str, digits: int = 8) -> str:
     """Return a readable, safe id of an image file from its path in the table; equal for equal paths."""
     normal = os.path.normpath(path).replace(os.sep, "/")
     stem = re.sub(r"(\.nii|\.npy)?\.[^.]+$", "", normal.rpartition("/")[2])
-    digest = hashlib.sha256(normal.encode()).hexdigest()[:8]
-    return f"{re.sub(r'[^A-Za-z0-9._-]', '_', stem)}-{digest}"
+    digest = hashlib.sha256(normal.encode()).hexdigest()[:digits]
+    return f"{re.sub(r'[^A-Za-z0-9._-]', '_', stem)[:LONGEST]}-{digest}"
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
@@ -181,8 +196,11 @@ def _problem(row: dict[str, str]) -> str | None:
     for name in REQUIRED:
         if not row[name]:
             return f"column '{name}' is empty"
-    if not SAFE.fullmatch(row["pair_id"]):
-        return f"column 'pair_id': '{row['pair_id']}' may hold only letters, digits, '.', '_' and '-'"
+    for name in (*REQUIRED, *OPTIONAL):
+        if found := control_character(row.get(name, "")):
+            return f"column '{name}' holds the control character {found}; rename the file, or write a space"
+    if not is_name(row["pair_id"]):
+        return f"column 'pair_id': '{row['pair_id']}' may hold only {RULE}"
     if row.get("dimension", "") not in ("", "2", "3"):
         return f"column 'dimension': '{row['dimension']}'; expected 2 or 3 (or nothing: read from the header)"
     return None

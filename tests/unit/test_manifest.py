@@ -87,6 +87,19 @@ def test_equal_files_share_an_id_and_others_do_not():
     assert image_id("x/my scan+é.nii.gz").startswith("my_scan__-")
 
 
+def test_two_images_whose_ids_would_be_equal_have_ids_of_their_own(tmp_path):
+    assert image_id("467/scan.png") == image_id("80311/scan.png")
+    rows = "p1,467/scan.png,80311/scan.png\np2,80311/scan.png,./467/scan.png\n"
+    first, second = table(tmp_path, f"pair_id,moving,fixed\n{rows}").pairs()
+    assert first.moving != first.fixed
+    assert (second.moving, second.fixed) == (first.fixed, first.moving)
+    assert first.moving == image_id("467/scan.png")
+
+
+def test_the_id_of_a_long_file_name_leaves_room_for_suffixes():
+    assert len(image_id(f"{'x' * 250}.png")) < 150
+
+
 def test_a_missing_file_fails_when_it_is_read_and_not_before(tmp_path):
     manifest = table(tmp_path, "pair_id,moving,fixed\np1,gone.nii.gz,gone.png\n")
     (pair,) = manifest.pairs()
@@ -117,6 +130,12 @@ def test_the_stamp_follows_the_file(folder):
         ("pair_id,moving,fixed\np,,b\n", "line 2: column 'moving' is empty"),
         ("pair_id,moving,fixed\np 1,a,b\n", "line 2: column 'pair_id': 'p 1' may hold only"),
         ("pair_id,moving,fixed\n../p,a,b\n", "may hold only"),
+        ("pair_id,moving,fixed\n..,a,b\n", "may hold only"),
+        ("pair_id,moving,fixed\n.hidden,a,b\n", "may hold only"),
+        ("pair_id,moving,fixed\n-rf,a,b\n", "may hold only"),
+        (f"pair_id,moving,fixed\n{'p' * 129},a,b\n", "128 of them at most"),
+        ('pair_id,moving,fixed\np,"a\nb",b\n', r"column 'moving' holds the control character '\\n'"),
+        ("pair_id,moving,fixed,application\np,a,b,x\x1b[2J\n", r"'application' holds .*'\\x1b'"),
         ("pair_id,moving,fixed,dimension\np,a,b,4\n", "line 2: column 'dimension': '4'"),
         ("pair_id,moving,fixed\np,a\n", "line 2: 2 cells; expected 3"),
         ('pair_id,moving,fixed\np,"a"x,b\n', "not a CSV table"),
