@@ -96,7 +96,7 @@ LAYERS = (
     (
         *("data_folders", "data_check", "availability", "pair_choice", "split_tables", "data_splits"),
         *("stages", "training", "onepair", "shards"),
-        *("stage_layout", "layout", "demand", "plan", "rulegraph", "runguard"),
+        *("stage_layout", "layout", "demand", "stage_plan", "plan", "rulegraph", "runguard"),
         *("jobs", "runrecord", "status", "estimate", "run_texts"),
     ),
     ("cli", "cli_weights", "cli_tools", "cli_data", "cli_runs", "cli_train"),

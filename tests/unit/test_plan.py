@@ -8,7 +8,7 @@ import pytest
 import yaml
 from tiny_checkpoints import PAYLOAD, publish, row, unpublished
 
-from promptreg import checkpoints, plan, stage_layout
+from promptreg import checkpoints, stage_layout, stage_plan
 from promptreg.plan import Plan
 from promptreg.registry import MODELS
 from promptreg.settings import ConfigError
@@ -223,7 +223,7 @@ def test_the_code_of_a_reader_and_of_a_model_counts_where_they_run(planned, monk
         asked[modules[0]] = modules[1:]
         return "0" * 16
 
-    monkeypatch.setattr(plan, "code_digest", record)
+    monkeypatch.setattr(stage_plan, "code_digest", record)
     jobs(planned())
     assert asked["promptreg.stages.images"] == ("promptreg.datasets.manifest",)
     assert asked["promptreg.stages.pairs"] == ("promptreg.datasets.manifest",)
@@ -381,7 +381,7 @@ def test_other_weights_of_the_package_embed_and_search_again_and_absent_ones_are
     variants = {"mine": {"embed": {"model": "blend"}}}
     found = []
     for value in ("a", "b"):
-        monkeypatch.setattr(plan, "shipped_hash", lambda name, value=value: value)
+        monkeypatch.setattr(stage_plan, "shipped_hash", lambda name, value=value: value)
         one = planned(methods=["mine"], variants=variants)
         encoder, _ = one.views_of["mine"]
         search = one.search_job(one.search_of["mine"], "d", "000")
@@ -396,7 +396,7 @@ def test_released_weights_embed_and_search_again_when_their_hash_changes(planned
     variants = {"mine": {"embed": {"model": "sam_vit_b"}}}
     found = []
     for value in ("a", "b"):
-        monkeypatch.setattr(plan, "signature", lambda name, value=value: value)
+        monkeypatch.setattr(stage_plan, "signature", lambda name, value=value: value)
         one = planned(methods=["mine"], variants=variants)
         encoder, _ = one.views_of["mine"]
         search = one.search_job(one.search_of["mine"], "d", "000")
