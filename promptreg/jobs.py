@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from promptreg.config import Views
 from promptreg.layout import Layout
 from promptreg.shards import ImageSpec
 
@@ -101,12 +102,17 @@ def _embedding(layout: Layout) -> Iterator[Job]:
                 for store in layout.embeddings(layout.search_of[variant], dataset, shard):
                     name = _below(layout, store).removesuffix(".zarr")
                     _, _, images, views = name.split("/")
-                    yield Job("embed", name, _n_views(plan.images_in(images), views, embed.views.block))
+                    turned = views.rpartition("-")[0] == layout.views_of[variant].turned != ""
+                    yield Job(
+                        "embed", name, _n_views(plan.images_in(images), views, embed.views, turned=turned)
+                    )
 
 
-def _n_views(images: list[ImageSpec], views: str, block: int) -> int:
-    """Views in one store of embeddings: the first of every image, or a block of those that move."""
-    return len(images) if views == "identity" else block * sum(one.moves for one in images)
+def _n_views(images: list[ImageSpec], name: str, views: Views, *, turned: bool) -> int:
+    """Views in one store of embeddings: the first of every image, or a block, or turns, of those that move."""
+    if turned:
+        return (views.turns - 1) * sum(one.moves and one.dimension == 2 for one in images)
+    return len(images) if name == "identity" else views.block * sum(one.moves for one in images)
 
 
 def _searching(layout: Layout) -> Iterator[Job]:

@@ -17,7 +17,7 @@ from promptreg.seeds import derive_seed
 from promptreg.settings import Variant
 from promptreg.transfer import find_rois
 from promptreg.types import Pair, PointPrompts
-from promptreg.views import sample_views, view_image
+from promptreg.views import sample_views, turned_views, view_image
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +44,8 @@ def register_pair(
     views = sample_views(pair.moving.grid, settings.embed.views, derive_seed(seed, "views"))
     moving = embed_all(model, [view_image(pair.moving, view) for view in views])
     fixed = model.embed(pair.fixed)
+    turns = turned_views(pair.moving.grid, settings.embed.views)[1:] if settings.search.needs_prior else []
+    turned = embed_all(model, [view_image(pair.moving, turn) for turn in turns])
 
     def find(prompts: PointPrompts) -> Rois:
         return find_rois(
@@ -54,6 +56,7 @@ def register_pair(
             config=settings.search,
             prealignment=pair.prealignment,
             seed=derive_seed(seed, "search"),
+            turned=turned,
         )
 
     rois = find_with_prompts(

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from promptreg.affine_prior import AffinePrior, estimate_affine
+from promptreg.affine_prior import AffinePrior
 from promptreg.alignment import align_roi
 from promptreg.auxiliary import add_auxiliary
 from promptreg.config import Search
@@ -18,6 +18,7 @@ from promptreg.inverse import InversePrompts, invert_prompts, region_size
 from promptreg.models.base import PromptableModel
 from promptreg.prototype import cell_weights, feature_at, prototype, similarity
 from promptreg.starts import gaussian_prior, start_points
+from promptreg.turned_prior import estimate_turned
 from promptreg.types import Embedding, Grid, PointPrompts
 
 
@@ -65,6 +66,7 @@ def search_prompts(
     config: Search,
     prealignment: np.ndarray,
     seed: int,
+    turned: Sequence[Embedding] = (),
 ) -> Rois:
     """Find the corresponding prompts of K prompts on the fixed image.
 
@@ -72,17 +74,18 @@ def search_prompts(
         views: embeddings of the moving image, the untransformed one first (Sec. 3.2).
         prompts: on the moving image.
         prealignment: homogeneous world map, fixed to moving.
+        turned: embeddings of the moving image in other turns, in which the affine prior is looked for too.
     """
     identity = views[0]
     moving, visible = segment_moving(model, views, prompts)
     seen = visible.flatten(2).any(-1)
     regions = moving[seen]
-    targets = prototype(identity.features, cell_weights(regions, identity.mask_grid, identity.feature_grid))
     given = prompts.each(seen)
 
-    prior = _prior(identity, fixed, config, prealignment, seed)
+    prior, upright = _oriented((identity, *turned), fixed, config, prealignment, seed)
+    targets = prototype(upright.features, cell_weights(regions, identity.mask_grid, upright.feature_grid))
     starts = find_starts(
-        identity, fixed, given, targets, config=config, prior=prior, prealignment=prealignment
+        upright, fixed, given, targets, config=config, prior=prior, prealignment=prealignment
     )
     inverse = invert_prompts(
         model,
@@ -106,7 +109,14 @@ def search_prompts(
         )
         inverse = add_auxiliary(model, fixed, inverse, reference, config.auxiliary)
     cycle = returns_home(
-        identity, fixed, inverse, regions, config=config, prior=prior, prealignment=prealignment
+        upright,
+        fixed,
+        inverse,
+        regions,
+        identity.mask_grid,
+        config=config,
+        prior=prior,
+        prealignment=prealignment,
     )
     return _rois(prompts, moving, visible, seen, inverse, cycle, identity.mask_grid, fixed.mask_grid, prior)
 
@@ -183,12 +193,16 @@ def returns_home(
     fixed: Embedding,
     inverse: InversePrompts,
     regions: Tensor,
+    regions_grid: Grid,
     *,
     config: Search,
     prior: AffinePrior | None,
     prealignment: np.ndarray,
 ) -> Tensor:
-    """Return (B,) bool: does the primary point found, searched back from fixed to moving, land in R^x?"""
+    """Return (B,) bool: does the primary point found, searched back from fixed to moving, land in R^x?
+
+    `regions` (B, *regions_grid.shape) are R^x.
+    """
     weights = cell_weights(inverse.probabilities, fixed.mask_grid, fixed.feature_grid)
     first = PointPrompts(inverse.points[:, :1], torch.ones_like(inverse.labels[:, :1]))
     home = find_starts(
@@ -200,16 +214,18 @@ def returns_home(
         prior=None if prior is None else replace(prior, matrix=np.linalg.inv(prior.matrix)),
         prealignment=np.linalg.inv(prealignment),
     )[:, 0, 0]
-    index = world_to_index(moving.mask_grid, home)
+    index = world_to_index(regions_grid, home)
     return torch.vmap(sample)(regions[:, None], index[:, None])[:, 0, 0] > 0.5
 
 
-def _prior(
-    moving: Embedding, fixed: Embedding, config: Search, prealignment: np.ndarray, seed: int
-) -> AffinePrior | None:
-    if not config.affine_prior or config.start == "same":
-        return None
-    return estimate_affine(moving, fixed, prealignment=prealignment, seed=seed)
+def _oriented(
+    moving: Sequence[Embedding], fixed: Embedding, config: Search, prealignment: np.ndarray, seed: int
+) -> tuple[AffinePrior | None, Embedding]:
+    """The affine prior, if one is asked for, and the moving embedding to search with."""
+    if not config.needs_prior:
+        return None, moving[0]
+    found = estimate_turned(moving, fixed, prealignment=prealignment, seed=seed)
+    return found.prior, found.moving
 
 
 def _rois(

@@ -9,6 +9,7 @@ from pathlib import Path
 from promptreg.config import Dataset, Train
 from promptreg.datasets.base import MISALIGNED, REVERSED, DatasetReader, PairSpec
 from promptreg.datasets.corrupted import Corrupted, corrupted_pairs
+from promptreg.naming import RULE, is_name
 from promptreg.pair_choice import Scope, chosen
 from promptreg.registry import find
 from promptreg.settings import ConfigError
@@ -21,10 +22,11 @@ FIRST_OF_TRAINING = 10_000
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """One image to prepare: its id, the reader's id, whether it is misaligned and whether it ever moves."""
+    """One image to prepare: its id, the reader's id, its axes, whether it is misaligned and ever moves."""
 
     image: str
     source: str
+    dimension: int
     misaligned: bool
     moves: bool
 
@@ -74,18 +76,31 @@ class DatasetPlan:
             kept = corrupted_pairs(kept, self.spec.corrupt)
         if self.spec.both_ways:
             kept = [way for one in kept for way in (one, _exchanged(one))]
-        if self.spec.misalign is None:
-            return kept
-        return [twin for one in kept for twin in (one, _twin(one))]
+        if self.spec.misalign is not None:
+            kept = [twin for one in kept for twin in (one, _twin(one))]
+        self._check_pair_names(kept)
+        return kept
+
+    def _check_pair_names(self, pairs: list[PairSpec]) -> None:
+        """Pairs name folders and groups of stores, and a twin may not have another pair's name."""
+        seen: set[str] = set()
+        for name in (one.pair for one in pairs):
+            problem = "is the name of two pairs; they must differ" if name in seen else ""
+            if not is_name(name.removesuffix(MISALIGNED).removesuffix(REVERSED)):
+                problem = f"cannot name a pair: allowed are {RULE}"
+            if problem:
+                msg = f"data set '{self.spec.name}': '{name}' {problem}"
+                raise ConfigError(msg)
+            seen.add(name)
 
     @cached_property
     def images(self) -> list[ImageSpec]:
         """Every image of the pairs once, in order of first appearance."""
         moving = {pair.moving for pair in self.pairs}
-        order = dict.fromkeys(name for pair in self.pairs for name in (pair.moving, pair.fixed))
+        order = {name: pair.dimension for pair in self.pairs for name in (pair.moving, pair.fixed)}
         return [
-            ImageSpec(name, name.removesuffix(MISALIGNED), name.endswith(MISALIGNED), name in moving)
-            for name in order
+            ImageSpec(name, name.removesuffix(MISALIGNED), axes, name.endswith(MISALIGNED), name in moving)
+            for name, axes in order.items()
         ]
 
     @cached_property

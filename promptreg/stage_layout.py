@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from promptreg.availability import availability, root_of
 from promptreg.checkpoints import obstacle, shipped_hash
@@ -22,6 +22,14 @@ from promptreg.registry import BASELINES, find
 from promptreg.settings import Variant, load, variant
 from promptreg.shards import DatasetPlan
 from promptreg.splits import Part
+
+
+class ViewLabels(NamedTuple):
+    """Names of the embeddings that a variant reads: its encoder, views and, or empty, turned views."""
+
+    encoder: str
+    views: str
+    turned: str
 
 
 class StageLayout:
@@ -41,14 +49,18 @@ class StageLayout:
         self.variants = {name: variant(self.config, name) for name in chosen}
         encoders, views = Labels(), Labels()
         searches, marginals = Labels(), Labels()
-        self.views_of: dict[str, tuple[str, str]] = {}
+        self.views_of: dict[str, ViewLabels] = {}
         self.search_of: dict[str, str] = {}
         self.marginal_of: dict[str, str] = {}
         for name, one in self.variants.items():
             encoder = encoders.label(one.embed.model, one.embed.model_dump(exclude={"views"}))
-            block = views.label(one.embed.views.kind, one.embed.views.model_dump(exclude={"count"}))
-            search = searches.label(name, [encoder, block, one.embed.views.count, one.search.model_dump()])
-            self.views_of[name] = (encoder, block)
+            drawn, turns = one.embed.views.model_dump(exclude={"count", "turns"}), one.embed.views.turns
+            block = views.label(one.embed.views.kind, drawn)
+            turned = views.label("turned", turns) if one.search.needs_prior and turns > 1 else ""
+            self.views_of[name] = ViewLabels(encoder, block, turned)
+            search = searches.label(
+                name, [*self.views_of[name], one.embed.views.count, one.search.model_dump()]
+            )
             self.search_of[name] = search
             self.marginal_of[name] = marginals.label(name, [search, one.marginalize.model_dump()])
 
@@ -143,15 +155,20 @@ class StageLayout:
         return self.image_stores(dataset, self.datasets[dataset].in_shard(shard))
 
     def embeddings(self, search: str, dataset: str, shard: str) -> list[str]:
-        """Embedding stores that a shard needs: one view of its fixed images, all of its moving ones."""
+        """Embedding stores that a shard needs: one view of its fixed images, all of its moving ones.
+
+        Turned views are those of planar images.
+        """
         one = self._searching(search)
-        encoder, views = self.views_of[one.name]
+        encoder, views, turned = self.views_of[one.name]
         plan = self.datasets[dataset]
         blocks = ceil((one.embed.views.count - 1) / one.embed.views.block)
         needed: set[tuple[str, str]] = set()
         for pair in plan.in_shard(shard):
             needed |= {(plan.image_shard(image), "identity") for image in (pair.moving, pair.fixed)}
             needed |= {(plan.image_shard(pair.moving), f"{views}-{number + 1}") for number in range(blocks)}
+            if turned and pair.dimension == 2:
+                needed.add((plan.image_shard(pair.moving), f"{turned}-1"))
         return [
             f"{self.root}/embeddings/{encoder}/{dataset}/{image}/{view}.zarr"
             for image, view in sorted(needed)

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from promptreg.checkpoints import shipped_hash, signature
+from promptreg.config import Views
 from promptreg.datasets.base import PairSpec
 from promptreg.layout import Layout
 from promptreg.provenance import code_digest, fingerprint
@@ -61,24 +62,27 @@ class StagePlan(Layout):
     def embed_job(self, encoder: str, dataset: str, shard: str, views: str) -> str:
         """Embed one block of views of the images of a shard."""
         embed = self._embed_of(encoder, views)
-        block = int(views.rpartition("-")[2]) if "-" in views else 0
-        first, last = (
-            (0, 1) if block == 0 else (1 + (block - 1) * embed.views.block, 1 + block * embed.views.block)
-        )
+        kind, _, block = views.rpartition("-")
+        turned = any(kind == labels.turned for labels in self.views_of.values() if kind)
+        first, last = _range_of_views(embed.views, int(block) if kind else 0, turned=turned)
         training = self._training(embed.model, dataset)
         chosen = training or self.config.train.test_only
         images = [
             one.image
             for one in self.datasets[dataset].images_in(shard)
-            if (one.moves or block == 0) and (not chosen or self._is_tested(dataset, one.image))
+            if (one.moves or not kind)
+            and (one.dimension == 2 or not turned)
+            and (not chosen or self._is_tested(dataset, one.image))
         ]
-        settings = embed.model_dump(exclude={"views"} if block == 0 else {"views": {"count"}})
+        heeded = {"turns"} if turned else set(Views.model_fields) - {"count", "turns"} if kind else set()
+        settings = embed.model_dump(exclude={"views"}) | {"views": embed.views.model_dump(include=heeded)}
         return self._job(
             "embed",
             _module_of("model", embed.model),
             embed=settings,
             first=first,
             last=last,
+            kind="turn" if turned else "view",
             images=images,
             dataset=dataset,
             seed=self.config.seed,
@@ -101,6 +105,7 @@ class StagePlan(Layout):
             model=one.embed.model,
             device=one.embed.device,
             views=one.embed.views.count,
+            turns=one.embed.views.turns if self.views_of[one.name].turned else 1,
             dataset=dataset,
             pairs=[pair.pair for pair in pairs],
             seed=self.config.seed,
@@ -223,10 +228,17 @@ class StagePlan(Layout):
     def _embed_of(self, encoder: str, views: str) -> Any:
         kind = views.rpartition("-")[0]
         for name, labels in self.views_of.items():
-            if labels == (encoder, kind) or (views == "identity" and labels[0] == encoder):
+            if labels.encoder == encoder and (views == "identity" or kind in labels[1:]):
                 return self.variants[name].embed
         msg = f"no variant uses embeddings of {encoder}, {views}"
         raise ConfigError(msg)
+
+
+def _range_of_views(views: Views, block: int, *, turned: bool) -> tuple[int, int]:
+    """First and last (exclusive) number of the views in one store; block 0 holds the identity."""
+    if turned:
+        return 1, views.turns
+    return (0, 1) if block == 0 else (1 + (block - 1) * views.block, 1 + block * views.block)
 
 
 def _without_source(spec: PairSpec) -> dict[str, Any]:

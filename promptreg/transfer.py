@@ -30,6 +30,7 @@ def find_rois(
     config: Search,
     prealignment: np.ndarray,
     seed: int,
+    turned: Sequence[Embedding] = (),
 ) -> Rois:
     """Find the regions of K prompts on the fixed image by the method that the configuration names.
 
@@ -37,10 +38,13 @@ def find_rois(
         views: embeddings of the moving image, the untransformed one first.
         prompts: on the moving image.
         prealignment: homogeneous world map, fixed to moving.
+        turned: embeddings of the moving image in other turns, for the affine prior.
     """
     if config.method == "video":
         return carry_regions(model, views, fixed, prompts, prealignment=prealignment)
-    return search_prompts(model, views, fixed, prompts, config=config, prealignment=prealignment, seed=seed)
+    return search_prompts(
+        model, views, fixed, prompts, config=config, prealignment=prealignment, seed=seed, turned=turned
+    )
 
 
 def carry_regions(

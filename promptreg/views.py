@@ -81,6 +81,17 @@ def sample_views(grid: Grid, config: Views, seed: int) -> list[View]:
     return [View.from_record(record, grid) for record in records]
 
 
+def turned_views(grid: Grid, config: Views) -> list[View]:
+    """Return `config.turns` evenly spaced turns of a planar image, the identity first.
+
+    The identity alone for a volume: which way up it is, its header says.
+    """
+    n_turns = config.turns if grid.ndim == 2 else 1
+    records: list[dict[str, Any]] = [{"kind": "identity"}]
+    records += [{"kind": "rotation", "degrees": 360 * number / n_turns} for number in range(1, n_turns)]
+    return [View.from_record(record, grid) for record in records]
+
+
 def view_grid(view: View, grid: Grid) -> Grid:
     """Return the grid on which the image on `grid` is read for the view; `grid` itself for the identity."""
     return grid if view.kind == "identity" else Grid(grid.shape, view.matrix @ grid.affine, grid.unit)

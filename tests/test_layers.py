@@ -49,7 +49,7 @@ LAYERS = (
     ),
     ("niftiheader", "fileformats", "dicomseries", "pointfiles", "imageio", "models", "datasets"),
     (
-        *("prompts", "views", "prealign", "prototype", "alignment", "starts", "affine_prior"),
+        *("prompts", "views", "prealign", "prototype", "alignment", "starts", "affine_prior", "turned_prior"),
         *("objective", "newton", "compass", "inverse", "reach", "auxiliary", "search"),
         *(
             "automatic_masks",

@@ -21,6 +21,12 @@ class Views(Section):
     )
     scale_min: float = Field(0.5, gt=0, description="smallest scaling factor")
     scale_max: float = Field(2.5, gt=0, description="largest scaling factor")
+    turns: int = Field(
+        12,
+        ge=1,
+        description="evenly spaced turns of a planar moving image, the first as it is, in which the affine prior "
+        "is looked for (not in the paper)",
+    )
     block: int = Field(
         4, ge=1, description="views in one embedding store; more views add stores, old ones stay"
     )
@@ -114,3 +120,8 @@ class Search(Section):
     )
     newton: Newton = Newton()
     auxiliary: Auxiliary = Auxiliary()
+
+    @property
+    def needs_prior(self) -> bool:
+        """Whether the search begins with the affine prior, and so has a use for turned views."""
+        return self.method == "prompts" and self.affine_prior and self.start != "same"

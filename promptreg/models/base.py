@@ -40,7 +40,10 @@ class PromptableModel(Protocol):
 def embed_all(model: PromptableModel, images: Sequence[Image]) -> list[Embedding]:
     """Encode several images: together where the model offers an `embed_all` of its own, else one by one."""
     together = getattr(model, "embed_all", None)
-    return [model.embed(image) for image in images] if together is None else together(images)
+    if together is None or not images:
+        return [model.embed(image) for image in images]
+    found: list[Embedding] = together(images)
+    return found
 
 
 def compile_encoder(model: object) -> bool:

@@ -19,7 +19,7 @@ from promptreg.stages.inputs import Inputs, embedding_grids, embedding_variables
 from promptreg.stages.loaded import load_model, weights_digest
 from promptreg.store import create
 from promptreg.types import Embedding, Image
-from promptreg.views import View, sample_views, view_image
+from promptreg.views import View, sample_views, turned_views, view_image
 
 log = logging.getLogger("promptreg")
 
@@ -33,7 +33,7 @@ class Batch:
 
 
 def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
-    """Write one embedding store: views `first` to `last` (exclusive) of the named images.
+    """Write one embedding store: views or turns `first` to `last` (exclusive) of the named images.
 
     The views of a planar image go through the encoder together where the model offers that; what is ready
     is written while the next is encoded.
@@ -51,7 +51,10 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
     @lru_cache(maxsize=1)
     def views_of(group: str) -> tuple[Image, list[View]]:
         image = stores.image(group)
-        views = image_views(image, embed.views, job["last"], job["dataset"], job["seed"])
+        if job["kind"] == "turn":
+            views = turned_views(image.grid, embed.views)
+        else:
+            views = image_views(image, embed.views, job["last"], job["dataset"], job["seed"])
         return image, views[job["first"] :]
 
     @lru_cache(maxsize=1)
@@ -59,7 +62,7 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
         return _embedded_together(model(), *views_of(group), embed.device)
 
     def work(name: str) -> Result:
-        group, _, number = name.rpartition(".view")
+        group, _, number = name.rpartition(f".{job['kind']}")
         image, views = views_of(group)
         together, place = batch(group), int(number) - job["first"]
         started = time.perf_counter()
@@ -68,14 +71,13 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
             if together
             else model().embed(_seen(image, views[place], embed.device))
         )
-        variables = embedding_variables(embedding, embed.dtype)
+        variables = embedding_variables(embedding, embed.dtype, bare=job["kind"] == "turn")
         seconds = time.perf_counter() - started + (together.seconds if together else 0.0)
         attrs = {"grids": embedding_grids(embedding), "view": views[place].record}
         return variables, {**attrs, "seconds": {"embed": round(seconds, 3)}}
 
-    names = [
-        f"{image}.view{number}" for image in job["images"] for number in range(job["first"], job["last"])
-    ]
+    numbers = range(job["first"], job["last"])
+    names = [f"{image}.{job['kind']}{number}" for image in job["images"] for number in numbers]
     made_from = stores.digests() | weights_digest(job)
     signature = Signature("embeddings", job, made_from, job["code"])
     with create(output, signature) as writer, overlapped(writer) as behind:

@@ -73,9 +73,9 @@ class Inputs:
             group,
         )
 
-    def embedding(self, image: str, view: int, device: torch.device) -> Embedding:
-        """Read the embedding of one view of an image, in float32 on `device`."""
-        dataset = self.read("embeddings", f"{image}.view{view}")
+    def embedding(self, image: str, number: int, device: torch.device, *, kind: str = "view") -> Embedding:
+        """Read the embedding of one view, or turn, of an image, in float32 on `device`."""
+        dataset = self.read("embeddings", f"{image}.{kind}{number}")
         grids = dataset.attrs["grids"]
         tensors = {
             str(name): torch.from_numpy(one.values).to(device) for name, one in dataset.data_vars.items()
@@ -119,11 +119,16 @@ def image_variables(image: Image) -> Variables:
     return {"data": (("channel", *spatial_dims(image.grid.ndim)), image.data.cpu().numpy())}
 
 
-def embedding_variables(embedding: Embedding, dtype: str) -> Variables:
-    """Return an embedding's arrays for the store; features in `dtype`."""
+def embedding_variables(embedding: Embedding, dtype: str, *, bare: bool = False) -> Variables:
+    """Return an embedding's arrays for the store; features in `dtype`.
+
+    `bare` leaves out what only decoding needs.
+    """
     features = embedding.features.cpu().numpy().astype(dtype)
     variables: Variables = {"features": (("feature", *spatial_dims(features.ndim - 1)), features)}
     for name, tensor in embedding.extras.items():
+        if bare and name != "body":
+            continue
         array = tensor.cpu().numpy()
         variables[name] = (tuple(f"{name}_{axis}" for axis in range(array.ndim)), array)
     return variables

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -43,6 +44,8 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
         record = stores.read("pairs", name)
         moving, fixed = record.attrs["moving"], record.attrs["fixed"]
         views = [stores.embedding(moving, number, device) for number in range(job["views"])]
+        turns = range(1, job["turns"] if views[0].image_grid.ndim == 2 else 1)
+        turned = [stores.embedding(moving, number, device, kind="turn") for number in turns]
         labels = record["moving_labels"].values if "moving_labels" in record else None
         seed = derive_seed(job["seed"], job["dataset"], name, "prompts")
         target = stores.embedding(fixed, 0, device)
@@ -57,6 +60,7 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
                 config=config,
                 prealignment=prealignment,
                 seed=derive_seed(job["seed"], job["dataset"], name, "search"),
+                turned=turned,
             )
 
         rois = find_with_prompts(
@@ -72,7 +76,7 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
             "prealignment": record.attrs["prealignment"],
             "prior": _prior_record(rois),
             "families": [_family(stores, moving, number) for number in range(job["views"])],
-            **_embedding_costs(stores, moving, fixed, job["views"]),
+            **_embedding_costs(stores, moving, fixed, job["views"], turns),
         }
 
     made_from = stores.digests() | weights_digest(job)
@@ -120,9 +124,12 @@ def _family(stores: Inputs, moving: str, view: int) -> str:
     return kind
 
 
-def _embedding_costs(stores: Inputs, moving: str, fixed: str, views: int) -> dict[str, Any]:
+def _embedding_costs(
+    stores: Inputs, moving: str, fixed: str, views: int, turns: Sequence[int]
+) -> dict[str, Any]:
     """Seconds of the embeddings that a pair uses, and their operations where they were counted."""
     names = [f"{fixed}.view0", *(f"{moving}.view{number}" for number in range(views))]
+    names += [f"{moving}.turn{number}" for number in turns]
     records = [stores.attrs("embeddings", name) for name in names]
     flops = sum(one.get("flops", {}).get("embed", 0) for one in records)
     return {

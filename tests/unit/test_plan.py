@@ -172,7 +172,7 @@ def test_only_images_that_move_get_further_views(planned):
 
 
 def test_one_view_needs_no_block(planned):
-    needed = planned(embed={"views": {"count": 1}}).embeddings("promptreg", "d", "000")
+    needed = planned(embed={"views": {"count": 1, "turns": 1}}).embeddings("promptreg", "d", "000")
     assert {os.path.basename(path) for path in needed} == {"identity.zarr"}
 
 
@@ -260,13 +260,47 @@ def test_variants_that_embed_otherwise_get_paths_of_their_own(planned):
         },
     )
     assert one.views_of == {
-        "a": ("blend", "random"),
-        "b": ("blend_2", "random"),
-        "c": ("blend", "random_2"),
+        "a": ("blend", "random", "turned"),
+        "b": ("blend_2", "random", "turned"),
+        "c": ("blend", "random_2", "turned"),
     }
     assert json.loads(one.embed_job("blend_2", "d", "000", "identity"))["embed"]["dtype"] == "float32"
     narrow = json.loads(one.embed_job("blend", "d", "000", "random_2-1"))
     assert narrow["embed"]["views"]["rotation_deg"] == 20.0
+
+
+def test_turned_views_of_planar_images_are_embedded_for_searches_that_begin_with_the_prior(planned):
+    one = planned(
+        methods=["a", "b", "c", "d"],
+        variants={
+            "a": {},
+            "b": {"search": {"affine_prior": False}},
+            "c": {"embed": {"views": {"turns": 1}}},
+            "d": {"embed": {"views": {"turns": 8}}},
+        },
+    )
+    views = {name: {Path(path).stem for path in one.embeddings(name, "d", "000")} for name in "abcd"}
+    assert views["a"] == {"identity", "random-1", "turned-1"}
+    assert views["b"] == views["c"] == {"identity", "random-1"}
+    assert views["d"] == {"identity", "random-1", "turned_2-1"}
+    job = json.loads(one.embed_job("blend", "d", "000", "turned_2-1"))
+    assert (job["kind"], job["first"], job["last"], job["embed"]["views"]) == ("turn", 1, 8, {"turns": 8})
+    block = json.loads(one.embed_job("blend", "d", "000", "random-1"))
+    assert "turns" not in block["embed"]["views"], "other turns must not embed the views anew"
+    assert [json.loads(one.search_job(name, "d", "000"))["turns"] for name in "abcd"] == [12, 1, 1, 8]
+
+
+def test_volumes_have_no_turned_views(tmp_path):
+    table = tmp_path / "volumes.csv"
+    table.write_text("pair_id,moving,fixed,dimension\np,m.nii.gz,f.nii.gz,3\nq,m.png,f.png,2\n")
+    one = Plan({**SMALL, "manifest": str(table), "shard_size": 4})
+    needed = {Path(path).stem for path in one.embeddings("promptreg", "d", "000")}
+    assert needed == {"identity", "random-1", "turned-1"}
+    for views, moving in {"turned-1": ["m"], "random-1": ["m", "m"]}.items():
+        images = json.loads(one.embed_job("blend", "d", "000", views))["images"]
+        assert [name.partition(".")[0].partition("-")[0] for name in images] == moving
+    alone = Plan({**SMALL, "manifest": str(table), "shard_size": 1})
+    assert not any("turned" in path for path in alone.embeddings("promptreg", "d", "000"))
 
 
 def test_a_shared_image_is_planned_once(tmp_path):
@@ -383,7 +417,7 @@ def test_other_weights_of_the_package_embed_and_search_again_and_absent_ones_are
     for value in ("a", "b"):
         monkeypatch.setattr(stage_plan, "shipped_hash", lambda name, value=value: value)
         one = planned(methods=["mine"], variants=variants)
-        encoder, _ = one.views_of["mine"]
+        encoder, *_ = one.views_of["mine"]
         search = one.search_job(one.search_of["mine"], "d", "000")
         found.append((one.embed_job(encoder, "d", "000", "identity"), search))
     assert found[0][0] != found[1][0]
@@ -398,7 +432,7 @@ def test_released_weights_embed_and_search_again_when_their_hash_changes(planned
     for value in ("a", "b"):
         monkeypatch.setattr(stage_plan, "signature", lambda name, value=value: value)
         one = planned(methods=["mine"], variants=variants)
-        encoder, _ = one.views_of["mine"]
+        encoder, *_ = one.views_of["mine"]
         search = one.search_job(one.search_of["mine"], "d", "000")
         found.append((one.embed_job(encoder, "d", "000", "identity"), search))
     assert found[0][0] != found[1][0]

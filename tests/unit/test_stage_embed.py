@@ -16,7 +16,7 @@ from promptreg.stages import embed
 from promptreg.stages.inputs import grid_record, image_variables
 from promptreg.store import create, open_store
 from promptreg.types import Grid, Image
-from promptreg.views import view_image
+from promptreg.views import turned_views, view_image
 
 SHAPE, N_VIEWS = (40, 48), 5
 SAM = small_sam()
@@ -58,8 +58,8 @@ def picture(name="p"):
     return Image(data, Grid(SHAPE, default_affine(2)), name)
 
 
-def run(tmp_path, monkeypatch, model, **embedding):
-    """Embed views 0 to 4 of two images with a class of models; return the store."""
+def run(tmp_path, monkeypatch, model, *, kind="view", **embedding):
+    """Embed views 0 to 4, or turns 1 to 4, of two images with a class of models; return the store."""
     monkeypatch.setattr(registry.Entry, "load", lambda self: model)
     images = tmp_path / "images.zarr"
     with create(images, Signature("images", {}, {}, "code")) as writer:
@@ -70,8 +70,9 @@ def run(tmp_path, monkeypatch, model, **embedding):
     job = {
         "embed": settings,
         "images": ["p", "pp"],
-        "first": 0,
+        "first": {"view": 0, "turn": 1}[kind],
         "last": N_VIEWS,
+        "kind": kind,
         "dataset": "d",
         "seed": 0,
         "code": "code",
@@ -100,6 +101,16 @@ def test_the_views_of_an_image_are_encoded_together_and_stored_as_if_one_by_one(
             affine = found.attrs["grids"]["feature"]["affine"]
             np.testing.assert_allclose(affine, expected.feature_grid.affine, atol=1e-10)
             assert found.attrs["seconds"]["embed"] > 0
+
+
+def test_turns_are_stored_without_what_only_decoding_needs(tmp_path, monkeypatch):
+    store = run(tmp_path, monkeypatch, Batching, kind="turn", views={"turns": N_VIEWS})
+    assert store.groups == [f"{name}.turn{number}" for name in ("p", "pp") for number in range(1, N_VIEWS)]
+    found, turn = store.get("pp.turn2"), turned_views(picture("pp").grid, Views(turns=N_VIEWS))[2]
+    assert found.attrs["view"] == turn.record
+    assert set(found.data_vars) == {"features"}
+    expected = SegmentAnything(SAM).embed(view_image(picture("pp"), turn))
+    np.testing.assert_allclose(found["features"], expected.features, atol=1e-5, rtol=1e-5)
 
 
 def test_a_view_that_cannot_be_embedded_fails_alone(tmp_path, monkeypatch, caplog):

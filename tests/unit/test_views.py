@@ -16,7 +16,7 @@ from promptreg.geometry import (
     world_to_index,
 )
 from promptreg.types import Grid, Image
-from promptreg.views import View, point_visible, sample_views, view_grid, view_image
+from promptreg.views import View, point_visible, sample_views, turned_views, view_grid, view_image
 
 OBLIQUE = np.array(
     [[0.0, -0.6, 0.8, 10.0], [0.0, 0.8, 0.6, -20.0], [-4.0, 0.0, 0.0, 30.0], [0.0, 0.0, 0.0, 1.0]]
@@ -203,3 +203,11 @@ def test_views_stay_in_the_world_when_the_array_is_flipped_and_transposed(grid):
         pairs = (sample_views(each, Views(kind=kind, count=7), 10) for each in (grid, turned))
         for view, other in zip(*pairs, strict=True):
             np.testing.assert_allclose(view.matrix, other.matrix, atol=1e-9)
+
+
+def test_turns_divide_the_circle_and_volumes_have_none():
+    found = turned_views(GRIDS["plane"], Views(turns=8))
+    assert found[0].record == {"kind": "identity"}
+    assert [one.record["degrees"] for one in found[1:]] == [45, 90, 135, 180, 225, 270, 315]
+    assert len(turned_views(GRIDS["oblique volume"], Views(turns=8))) == 1
+    assert len(turned_views(GRIDS["plane"], Views(turns=1))) == 1
