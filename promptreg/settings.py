@@ -16,6 +16,7 @@ from promptreg.checkpoint_table import table as checkpoint_table
 from promptreg.config import Config, Embed, Fit, Marginalize, Overrides, Search
 from promptreg.entry import LABEL_SUPERVISED
 from promptreg.licences import ALL
+from promptreg.naming import folder_problem, name_problem, text_problem
 from promptreg.registry import BASELINES, DATASETS, MODELS, find
 from promptreg.source_table import sources
 
@@ -115,7 +116,22 @@ def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
     return merged
 
 
+def _check_paths_and_texts(config: Config) -> None:
+    """Nothing steers a terminal or a shell, escapes a folder, or is a pattern to Snakemake."""
+    sets = [one.name for one in config.datasets]
+    problems = [
+        text_problem("", config.model_dump(mode="json")),
+        folder_problem("results_dir", config.results_dir),
+        *(name_problem("variants", name) for name in config.variants),
+        *(name_problem("datasets", name) for name in sets),
+        *(name_problem("ablations", name) for name in config.ablations),
+    ]
+    if found := "\n".join(filter(None, problems)):
+        raise ConfigError(found)
+
+
 def _check_names(config: Config) -> None:
+    _check_paths_and_texts(config)
     clash = sorted(set(config.variants) & set(BASELINES))
     if clash:
         msg = f"variants.{clash[0]}: the name belongs to a registered method; choose another"

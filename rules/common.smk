@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shlex
 import sys
 import time
@@ -54,4 +55,4 @@ wildcard_constraints:
     figure="distributions|ranks|stability|time|hours|rulegraph",
     baseline="|".join(BASELINES),
     model=r"[A-Za-z0-9_]+",
-    variant="|".join(plan.variants) or "none",
+    variant="|".join(map(re.escape, plan.variants)) or "none",

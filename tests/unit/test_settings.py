@@ -126,6 +126,49 @@ def test_a_wrong_name_is_refused_with_close_ones(raw, words):
     assert words in refusal(raw)
 
 
+HOSTILE = [
+    *("..", ".", "../x", "a/b", "/etc", ".hidden", "-rf", "", "a b", "a;b", "$(touch x)", "`touch x`", "a|b"),
+    *("it's", 'a"b', "a\nb", "a\x1bb", "{dataset}", "{", "a*", "é", "a%2fb", "\u202ea", "x" * 129),
+]
+"""What no name of a variant, data set or ablation can be."""
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_escapes_a_folder_or_means_something_to_a_shell_is_no_name(name):
+    assert "variants" in refusal({"variants": {name: {}}, "methods": ["identity"]})
+    assert "datasets" in refusal({"datasets": [{"name": name}]})
+    ablation = {"rows": ["identity"], "title": "t", "factors": {}}
+    assert "ablations" in refusal({"methods": ["identity"], "ablations": {name: ablation}})
+
+
+@pytest.mark.parametrize("folder", ["{dataset}", "out/{", "out}", "-rf", "--help", "a\nb", "a\rb", "a\x00b"])
+def test_a_folder_of_results_that_snakemake_or_a_program_would_misread_is_refused(folder):
+    assert "results_dir" in refusal({"results_dir": folder})
+
+
+@pytest.mark.parametrize(
+    "folder", ["a b", "it's", 'a"b', "a;b", "$(touch x)", "`x`", "ünï", "100%", "../a", "~"]
+)
+def test_a_folder_of_results_may_be_called_anything_else(folder):
+    assert load({"results_dir": folder}).results_dir == folder
+
+
+@pytest.mark.parametrize(
+    ("raw", "key"),
+    [
+        ({"manifest": "a\nb.csv"}, "manifest"),
+        ({"data_dir": "a\x1b[2J"}, "data_dir"),
+        ({"datasets": [{"name": "a", "application": "x\u2028y"}]}, "datasets.0.application"),
+        ({"datasets": [{"name": "a", "path": "\ud800"}]}, "datasets.0.path"),
+        ({"datasets": [{"name": "a", "groups": ["b", "c\n"]}]}, "datasets.0.groups.1"),
+    ],
+)
+def test_a_text_with_a_control_character_is_refused_by_its_place(raw, key):
+    text = refusal(raw)
+    assert text.startswith(f"{key}: ")
+    assert text.isprintable()
+
+
 def test_a_variant_is_the_sections_with_its_changes_applied_deep_down():
     raw = {
         "search": {"auxiliary": {"epsilon": 0.02}},

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from published_layouts import write_chaos
 from stub_releases import write_stubs
@@ -71,3 +73,23 @@ def test_no_more_pairs_are_trained_on_than_wanted(planned):
     one = planned(Scope(TRAIN, most_training=2))
     assert sum(map(len, one.training_pairs(TRAIN, 0).values())) == 2
     assert len(one.pairs) == 5
+
+
+def of_table(tmp_path, text, **wishes):
+    (tmp_path / "pairs.csv").write_text(f"pair_id,moving,fixed,dimension\n{text}")
+    spec = {"name": "d", "path": str(tmp_path / "pairs.csv")} | wishes
+    return DatasetPlan(Dataset.model_validate(spec), None, 2)
+
+
+def test_a_pair_that_is_called_as_the_twin_of_another_is_refused(tmp_path):
+    plan = of_table(tmp_path, "p,a,b,2\np_reversed,c,d,2\n", both_ways=True)
+    with pytest.raises(ConfigError, match="'p_reversed' is the name of two pairs"):
+        _ = plan.pairs
+
+
+def test_a_pair_whose_name_any_reader_makes_of_a_hostile_file_is_refused(planned, monkeypatch):
+    plan = planned()
+    listed = plan.reader.pairs()
+    monkeypatch.setattr(plan.reader, "pairs", lambda: [replace(listed[0], pair="../../x")])
+    with pytest.raises(ConfigError, match=r"data set 'd': '\.\./\.\./x' cannot name a pair"):
+        _ = plan.pairs
