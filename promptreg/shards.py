@@ -10,7 +10,6 @@ from promptreg.config import Dataset, Train
 from promptreg.datasets.base import MISALIGNED, REVERSED, DatasetReader, PairSpec
 from promptreg.datasets.corrupted import Corrupted, corrupted_pairs
 from promptreg.naming import RULE, is_name
-from promptreg.naming import RULE, is_name
 from promptreg.pair_choice import Scope, chosen
 from promptreg.registry import find
 from promptreg.settings import ConfigError
