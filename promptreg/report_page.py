@@ -18,9 +18,13 @@ h3 { font-size: 1.05rem; margin: 1.8rem 0 .4rem; }
 nav a { margin-right: 1rem; }
 a { color: var(--accent); }
 .wide { overflow-x: auto; }
+.wide tr > :first-child { position: sticky; left: 0; background: #fff; }
 table { border-collapse: collapse; font-size: .86rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; }
 th { font-weight: 600; }
+td { min-width: 4.5rem; }
+td.short { white-space: nowrap; }
+td.foreign { color: var(--soft); }
 thead tr:last-child th { border-bottom: 1.5px solid var(--ink); }
 th[colspan] { text-align: center; }
 tr > :first-child, .text td, .text th { text-align: left; }
@@ -29,13 +33,15 @@ caption { caption-side: bottom; text-align: left; color: var(--soft); padding-to
 figure { margin: 1rem 0 2rem; }
 figure img { max-width: 100%; height: auto; display: block; }
 figcaption, .note { color: var(--soft); font-size: .9rem; }
-.foreign table { color: var(--soft); background: #fafafa; }
+.foreign table, .foreign tr > :first-child { color: var(--soft); background: #fafafa; }
 .warning { background: var(--warn); padding: .5rem .9rem; border-left: 4px solid #de8f05; margin: .4rem 0; }
 pre { background: #f6f6f6; padding: .9rem; overflow-x: auto; font-size: .8rem; line-height: 1.4; }
 .run { margin-top: 3rem; padding: .8rem 1rem; border: 1px dashed var(--soft); color: var(--soft); }
 .run h2 { border: 0; margin: 0; padding: 0; font-size: 1rem; }
-@media print { body { max-width: none; padding: 0; } h2 { break-after: avoid; }
-  figure { break-inside: avoid; } }
+@media print { @page { size: landscape; margin: 1cm; } body { max-width: none; padding: 0; font-size: 12px; }
+  h2, h3 { break-after: avoid; } figure, tr { break-inside: avoid; } figure img { max-height: 16cm; }
+  .wide { overflow: visible; } .wide table { font-size: .62rem; } th, td { padding: .15rem .3rem; }
+  td { min-width: 0; } .wide tr > :first-child { position: static; } }
 </style>
 </head>
 <body>
@@ -44,15 +50,16 @@ pre { background: #f6f6f6; padding: .9rem; overflow-x: auto; font-size: .8rem; l
 <nav><a href="#tables">Tables</a><a href="#problems">Failures and warnings</a>\
 <a href="#contamination">Seen in training</a>\
 <a href="#figures">Figures</a>\
+{% if tables | selectattr("0.foreign") | list %}<a href="#published">As published elsewhere</a>{% endif %}\
 <a href="#settings">Settings and versions</a></nav>
 
 <h2 id="tables">Tables</h2>
-{% for one, html in tables %}
+{% for one, html in tables if not one.foreign %}
 <h3>{{ one.title }}</h3>
 <p class="note">{{ one.caption }}</p>
 {% if one.folded %}<details><summary>show</summary>{% endif %}
 
-<div class="wide{{ " foreign" if one.foreign }}">
+<div class="wide">
 {{ html }}
 </div>
 {% if one.folded %}</details>{% endif %}
@@ -113,6 +120,16 @@ pre { background: #f6f6f6; padding: .9rem; overflow-x: auto; font-size: .8rem; l
 
 {% else %}
 <p>No figure was made.</p>
+{% endfor %}
+
+{% for one, html in tables if one.foreign %}
+{% if loop.first %}<h2 id="published">As published elsewhere</h2>{% endif %}
+
+<h3>{{ one.title }}</h3>
+<p class="note">{{ one.caption }}</p>
+<div class="wide foreign">
+{{ html }}
+</div>
 {% endfor %}
 
 <h2 id="settings">Settings and versions</h2>

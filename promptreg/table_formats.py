@@ -10,6 +10,9 @@ from tabulate import tabulate
 
 from promptreg.tables import Cell, Table
 
+SHORT = 24
+"""Characters that a cell of a page shows on one line."""
+
 _LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -110,7 +113,9 @@ def _latex_cell(cell: Cell) -> str:
 
 
 def _html_cell(cell: Cell) -> str:
-    text = escape(cell.text)
-    if cell.foreign:
-        return f'<td style="color: #666">{text}</td>'
-    return f"<td><strong>{text}</strong></td>" if cell.bold else f"<td>{text}</td>"
+    """A cell; numbers stay on one line, reasons may break."""
+    text = f"<strong>{escape(cell.text)}</strong>" if cell.bold else escape(cell.text)
+    classes = [
+        name for name, holds in (("short", len(cell.text) <= SHORT), ("foreign", cell.foreign)) if holds
+    ]
+    return f'<td class="{" ".join(classes)}">{text}</td>' if classes else f"<td>{text}</td>"

@@ -50,5 +50,5 @@ def test_every_latex_row_has_as_many_cells_as_the_header():
 def test_html_escapes_text_and_spans_groups():
     text = to_html(TABLE)
     assert '<th colspan="2" scope="colgroup">MR &amp; CT</th>' in text
-    assert "<td><strong>0.33 ± 0.10*</strong></td>" in text
+    assert '<td class="short"><strong>0.33 ± 0.10*</strong></td>' in text
     assert "x &lt; y" in text
