@@ -6,7 +6,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from promptreg.figures.style import LOOK, PAGE_WIDTH, color_of
+from promptreg.figures.style import LOOK, PAGE_WIDTH, color_of, plain_log_ticks
 
 LOSSES = ("mask", "iou", "peak", "region", "point")
 MEASURES = {
@@ -34,6 +34,7 @@ def training_curves(log: pd.DataFrame, *, palette: str = "colorblind") -> Figure
         ax.set_xlabel("images seen")
         ax.legend()
     left.set(yscale="log", ylabel="loss")
+    plain_log_ticks(left.yaxis)
     right.set(ylim=(0, 1), ylabel="validation")
     return figure
 
@@ -76,5 +77,6 @@ def adapter_curves(log: pd.DataFrame, *, palette: str = "colorblind") -> Figure:
         ax.set_xlabel("steps")
         ax.legend()
     left.set(yscale="log", ylabel="loss")
+    plain_log_ticks(left.yaxis)
     right.set(ylim=(0, 1), ylabel="Dice, one click")
     return figure

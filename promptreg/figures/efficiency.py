@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from promptreg.figures.style import GREY, LOOK, PAGE_WIDTH, line_of
+from promptreg.figures.style import GREY, LOOK, PAGE_WIDTH, line_of, plain_log_ticks
 from promptreg.stats import HIGHER_IS_BETTER
 from promptreg.tables import METRIC_TITLES, group_titles, groups_in
 
@@ -46,6 +46,7 @@ def cost_accuracy(data: pd.DataFrame, methods: Sequence[str], *, palette: str = 
             style = {key: styles[row["entry"]][key] for key in ("color", "marker")}
             ax.plot(row[cost], row["mean"], ls="none", ms=6, **style)
         ax.set(xscale="log", xlabel=COSTS[cost], ylabel=_measure(part))
+        plain_log_ticks(ax.xaxis)
         ax.set_title(title)
         ax.grid(alpha=0.4)
     handles = [mpl.lines.Line2D([], [], ms=5, **{**styles[name], "linestyle": "none"}) for name in methods]

@@ -55,8 +55,8 @@ def prompts_and_rois(pair: Pair, found: Correspondences, *, palette: str = "colo
         given = found.prompts
         _draw_auxiliary(axes[0], planes[0], given.points[k, 1:], labels=given.labels[k, 1:], hue=hue)
         _draw_auxiliary(axes[1], planes[1], found.points[k, 1:], labels=found.labels[k, 1:], hue=hue)
-    axes[0].set_title("moving: given prompts $Z^x$")
-    axes[1].set_title("fixed: corresponding prompts $Z^y$")
+    axes[0].set_title("moving: given prompts $Z^x$", parse_math=True)
+    axes[1].set_title("fixed: corresponding prompts $Z^y$", parse_math=True)
     if notes:
         figure.supxlabel("\n".join(notes), fontsize=6.5, color=GREY, x=0.02, ha="left")
     return figure

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from html import unescape
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,6 +17,7 @@ from promptreg.figures import (
     stage_times,
     uncertainty_maps,
 )
+from promptreg.figures.curves import adapter_curves
 from promptreg.figures.overlays import checkerboard, overlay
 from promptreg.figures.sections import busiest_section, section, stretched
 from promptreg.figures.style import color_of, colors
@@ -194,3 +197,29 @@ def test_an_unknown_format_is_an_error_that_lists_the_known_ones():
 def test_colours_are_distinct_beyond_the_length_of_the_palette():
     assert len({tuple(hue) for hue in colors(15, "colorblind")}) == 15
     assert list(color_of(["b", "a"], "colorblind")) == ["b", "a"]
+
+
+HOSTILE = ["$x$", r"$\frac{", "cost $5, 50 %", "{group} _a_", "<script>", "心臓"]
+
+
+@pytest.mark.filterwarnings("ignore:vert", "ignore:Glyph")
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_users_call_a_group_is_drawn_as_it_is_and_breaks_no_figure(name):
+    figure = metric_distributions(cases().replace({"group": {"a": name}}), ["m"], metrics=["dice"])
+    assert f">{name}</text>" in unescape(encode(figure, "svg").decode())
+
+
+def test_a_reason_with_a_path_of_dollars_is_drawn():
+    pair = make_pair(2)
+    figure = methods_side_by_side(pair, {"m": "$a$/{$\\frac{.png"})
+    assert "$a$/{$\\frac{.png" in unescape(encode(figure, "svg").decode())
+
+
+@pytest.mark.parametrize("losses", [[2.0, 3.0], [0.001, 900.0]])
+def test_the_labels_of_a_logarithmic_axis_are_plain_numbers(losses):
+    log = pd.DataFrame(
+        {"step": [1, 2], **dict.fromkeys(("loss", "mask", "score", "dice", "seen_dice"), losses)}
+    )
+    drawn = unescape(encode(adapter_curves(log), "svg").decode())
+    assert "mathdefault" not in drawn
+    assert "$" not in drawn
