@@ -16,7 +16,8 @@ from torch import Tensor
 from promptreg.geometry import cell_indices
 from promptreg.models.colour_masks import colour_logits, smoothness_weights
 from promptreg.models.geodesic_masks import geodesic_distance, geodesic_logits, path_cost
-from promptreg.models.mask_cues import Clicks, Looks, hand_scores
+from promptreg.models.hand_cues import Looks, hand_scores
+from promptreg.models.mask_cues import Clicks
 from promptreg.types import Candidates, Grid
 
 LIMIT = 8.0

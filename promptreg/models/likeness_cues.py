@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, interpolate, normalize
 
-from promptreg.models.mask_cues import shell
+from promptreg.models.hand_cues import shell
 
 ALIKE = (0.3, 0.6)
 """Cosines above which a cell counts as like the clicks."""

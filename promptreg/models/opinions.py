@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from promptreg.geometry import resample, resized
-from promptreg.models.mask_cues import KIND_SIZE
+from promptreg.models.hand_cues import KIND_SIZE
 from promptreg.types import Candidates, Grid
 
 

@@ -14,7 +14,7 @@ from promptreg.geometry import antialiased, default_affine, index_to_world, worl
 from promptreg.models.blend import learned_cells
 from promptreg.models.click_masks import Pool, click_pool, joined
 from promptreg.models.context_features import image_maps
-from promptreg.models.mask_cues import hand_score
+from promptreg.models.hand_cues import hand_score
 from promptreg.models.opinions import learned_masks
 from promptreg.models.pocket import Pocket
 from promptreg.models.pooled import pool_cues
