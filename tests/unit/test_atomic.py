@@ -1,4 +1,9 @@
+import os
+import stat
+
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from promptreg.atomic import replacing
 
@@ -39,3 +44,25 @@ def test_the_temporary_file_keeps_the_suffix_by_which_writers_choose_a_format(tm
         temporary.touch()
         assert temporary.name.endswith("a.nii.gz")
         assert temporary.parent == tmp_path
+
+
+@pytest.fixture
+def umask(request):
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o077], indirect=True)
+def test_a_file_may_be_read_by_whom_the_umask_says_however_it_was_written(tmp_path, umask):
+    def private(path):
+        path.touch(mode=0o600)
+
+    def weights(path):
+        save_file({"one": torch.ones(1)}, path)
+
+    for name, write in (("plain", lambda path: path.write_text("a")), ("own", private), ("weights", weights)):
+        with replacing(tmp_path / name) as temporary:
+            write(temporary)
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o666 & ~umask
+    assert len(list(tmp_path.iterdir())) == 3
