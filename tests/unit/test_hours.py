@@ -29,6 +29,25 @@ def test_hours_on_a_gpu_are_a_part_of_the_bar():
     assert on_gpu[1].get_x() == 1.5
 
 
+@pytest.mark.parametrize(
+    ("longest", "label", "texts"),
+    [
+        (5.0, "wall-clock hours of all jobs", [" 0.001 h, 1 job", " 2 h, 2 jobs", " 5 h, 4 jobs"]),
+        (0.5, "wall-clock minutes of all jobs", [" 0.006 min, 1 job", " 12 min, 2 jobs", " 30 min, 4 jobs"]),
+        (0.01, "wall-clock seconds of all jobs", [" 0.0072 s, 1 job", " 14.4 s, 2 jobs", " 36 s, 4 jobs"]),
+    ],
+)
+def test_the_longest_row_chooses_the_unit_of_time(longest, label, texts):
+    hours = ["hours", "cpu_hours", "gpu_hours"]
+    time = rule_costs(COSTS.assign(**COSTS[hours] * longest / 5)).axes[0]
+    assert time.get_xlabel() == label
+    assert [text.get_text() for text in time.texts] == texts
+    per_row = [
+        on_cpu.get_width() + on_gpu.get_width() for on_cpu, on_gpu in zip(*time.containers, strict=True)
+    ]
+    assert [f" {width:.3g} " in text for width, text in zip(per_row, texts, strict=True)] == [True] * 3
+
+
 @pytest.mark.parametrize("costs", [COSTS, COSTS[:1], COSTS[:0]])
 def test_equal_costs_give_equal_bytes_however_few_there_are(costs):
     first, second = (encode(rule_costs(costs), "png") for _ in range(2))
