@@ -13,6 +13,7 @@ import logging
 import os
 import shutil
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -41,6 +42,7 @@ def download(
     Raises:
         DownloadFailed: no answer, a broken transfer (what has arrived is kept), or `check` refuses the file.
     """
+    _refuse_credentials(url)
     if not url.startswith(SCHEMES):
         raise DownloadFailed(f"cannot download {url}: expected an address that begins with https://")
     part = target.with_name(f"{target.name}.part")
@@ -62,12 +64,24 @@ def download(
 
 def read(url: str) -> bytes:
     """Return what a small page holds; DownloadFailed if it does not answer."""
+    _refuse_credentials(url)
     try:
         with _open(url) as answer:
             content: bytes = answer.read()
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise DownloadFailed(f"cannot read {url}: {error}") from error
     return content
+
+
+def _refuse_credentials(url: str) -> None:
+    """Addresses stand in logs and messages: none may hold a password."""
+    place = urllib.parse.urlsplit(url).netloc
+    if "@" in place:
+        host = place.rpartition("@")[2]
+        raise DownloadFailed(
+            f"cannot download from {host}: its address holds a user's name or password, which would stand in "
+            "logs; download the file by hand, or from an address without"
+        )
 
 
 def _receive_all(url: str, stream: BinaryIO, version: Path) -> None:

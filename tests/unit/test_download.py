@@ -148,3 +148,12 @@ def test_a_small_page_is_read_at_once():
 def test_importing_it_loads_no_torch():
     code = "import sys, promptreg.download; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("url", ["https://me:hunter2@example.org/a.zip", "http://hunter2@example.org"])
+def test_an_address_with_a_password_is_refused_and_shown_nowhere(target, url, caplog):
+    for call in (lambda: download(url, target), lambda: read(url)):
+        with pytest.raises(DownloadFailed, match=r"from example\.org: its address holds") as error:
+            call()
+        assert "hunter2" not in str(error.value) + caplog.text
+    assert not target.parent.exists()
