@@ -158,11 +158,11 @@ class DatasetPlan:
 
     def tested_pairs(self, train: Train, seed: int) -> list[PairSpec]:
         """Pairs both of whose subjects were kept from training."""
-        return [
-            pair
-            for pair in self.pairs
-            if all(self.part_of(image, train, seed) == "test" for image in (pair.moving, pair.fixed))
-        ]
+        return [pair for pair in self.pairs if self.is_tested(pair, train, seed)]
+
+    def is_tested(self, pair: PairSpec, train: Train, seed: int) -> bool:
+        """Whether both subjects of a pair were kept from training."""
+        return all(self.part_of(image, train, seed) == "test" for image in (pair.moving, pair.fixed))
 
     def image_shard(self, image: str) -> str:
         """The shard that holds an image."""

@@ -208,9 +208,8 @@ class StagePlan(Layout):
 
     def _tested(self, dataset: str, shard: str) -> list[str]:
         """Names of the pairs of a shard both of whose subjects were kept from training."""
-        plan = self.datasets[dataset]
-        tested = {pair.pair for pair in plan.tested_pairs(self.config.train, self.config.seed)}
-        return [pair.pair for pair in plan.in_shard(shard) if pair.pair in tested]
+        plan, train, seed = self.datasets[dataset], self.config.train, self.config.seed
+        return [pair.pair for pair in plan.in_shard(shard) if plan.is_tested(pair, train, seed)]
 
     def _is_tested(self, dataset: str, image: str) -> bool:
         """Whether the subject of an image was kept from training."""
