@@ -33,7 +33,7 @@ SIDE = 56
 TIMEOUT_S = 550
 COLUMNS = (
     *("pair_id", "moving", "fixed", "application", "moving_labels", "fixed_labels"),
-    *("moving_landmarks", "fixed_landmarks"),
+    *("moving_landmarks", "fixed_landmarks", "label_names"),
 )
 SETTINGS: dict[str, Any] = {
     "datasets": [{"name": "tiny", "reader": "manifest"}],
