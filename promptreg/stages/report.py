@@ -181,7 +181,7 @@ def _figures(paths: list[str], fmt: str, captions: Mapping[str, str]) -> list[Re
 
 def _extremes(folder: Path, fmt: str, left: int) -> list[ReportFigure]:
     """The worst, median and best pairs of every method, folded away; those that fit into `left` bytes."""
-    index = pd.read_csv(folder / INDEX, keep_default_na=False)
+    index = pd.read_csv(folder / INDEX, dtype=str, keep_default_na=False)
     figures = []
     for row in index.itertuples(index=False):
         content = (folder / str(row.file)).read_bytes()
