@@ -95,7 +95,7 @@ def to_html(table: Table) -> str:
     tops = "".join(f'<th colspan="{n}" scope="colgroup">{escape(group)}</th>' for group, n in spans)
     titles = "".join(f'<th scope="col">{escape(title)}</th>' for _, title in table.header)
     rows = "\n".join("<tr>" + "".join(_html_cell(cell) for cell in row) + "</tr>" for row in table.rows)
-    caption = f"<caption>{escape(table.footnote)}</caption>\n" if table.footnote else ""
+    caption = f"<caption><span>{escape(table.footnote)}</span></caption>\n" if table.footnote else ""
     top = f"<tr>{tops}</tr>\n" if any(group for group, _ in spans) else ""
     return f"<table>\n{caption}<thead>\n{top}<tr>{titles}</tr>\n</thead>\n<tbody>\n{rows}\n</tbody>\n</table>"
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from promptreg.baselines.base import BaselineUnavailable
 from promptreg.baselines.learned import canonical, predicted
-from promptreg.baselines.learned_file import read_network
+from promptreg.baselines.learned_file import read_network, stated
 from promptreg.baselines.working import both_images, common_shape, working_grid
 from promptreg.checkpoints import shipped_file
 from promptreg.config import Baselines
@@ -47,5 +47,9 @@ def loaded(ndim: int, path: Path = WEIGHTS) -> tuple[nn.Module, int]:
             "no weights of synthmorph in this installation: promptreg train-synthmorph makes them"
         )
     check_record(path)
+    if f"{ndim}d" not in stated(path)["networks"]:
+        raise BaselineUnavailable(
+            f"no network for {ndim}D images here: promptreg train-synthmorph --dimension {ndim} makes one"
+        )
     net, about = read_network(path, ndim)
     return net, about["cells"]

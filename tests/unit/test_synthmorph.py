@@ -81,6 +81,12 @@ def test_absent_weights_say_how_to_make_them(tmp_path):
         loaded(2, tmp_path / "synthmorph.safetensors")
 
 
+def test_a_dimension_without_a_network_says_how_to_make_one(tmp_path):
+    synthmorph.train_synthmorph(tmp_path, ndim=2, steps=1)
+    with pytest.raises(BaselineUnavailable, match="no network for 3D images here: .* --dimension 3"):
+        loaded(3, tmp_path / "synthmorph.safetensors")
+
+
 def test_damaged_weights_are_an_error(trained, tmp_path):
     for name in ("synthmorph.safetensors", "synthmorph.json"):
         (tmp_path / name).write_bytes((trained / name).read_bytes())
