@@ -30,7 +30,8 @@ th[colspan] { text-align: center; }
 tr > :first-child, .text td, .text th { text-align: left; }
 tbody tr:hover { background: #f5f8fa; }
 caption { caption-side: bottom; text-align: left; color: var(--soft); padding-top: .5rem; }
-.wide caption > span { display: inline-block; position: sticky; left: 0; max-width: min(66rem, calc(100vw - 3rem)); }
+.wide caption > span { display: inline-block; position: sticky; left: 0;
+  max-width: min(66rem, calc(100vw - 3rem)); }
 figure { margin: 1rem 0 2rem; }
 figure img { max-width: 100%; height: auto; display: block; }
 figcaption, .note { color: var(--soft); font-size: .9rem; }

