@@ -12,6 +12,7 @@ from statsmodels.stats.multitest import multipletests
 from promptreg.records import check_frame, entries
 from promptreg.resampling import interval, weighted_medians
 from promptreg.stats import ENTRY, GROUP, HIGHER_IS_BETTER, Subjects, bootstrap_seed, case_values, who
+from promptreg.units import apart_by_unit, unit_in, without_unit
 
 MIN_PAIRS = 6
 PENALIZED = {"centroid_tre": "centroid_tre_penalized"}
@@ -30,9 +31,11 @@ def outcomes(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     """
     cases = case_values(frame, metrics)
     penalized = case_values(frame, [PENALIZED[one] for one in metrics if one in PENALIZED])
-    penalized["metric"] = penalized["metric"].replace({late: early for early, late in PENALIZED.items()})
+    early = {late: early for early, late in PENALIZED.items()}
+    names = {one: early[without_unit(one)] + unit_in(one) for one in penalized["metric"].unique()}
+    penalized["metric"] = penalized["metric"].replace(names)
     cases = cases.merge(penalized.rename(columns={"value": "counted"})[[*_CASE, "counted"]], "left", _CASE)
-    cases["status"] = _statuses(frame, cases)
+    cases["status"] = _statuses(apart_by_unit(frame, metrics), cases)
     higher = cases["metric"].isin(HIGHER_IS_BETTER)
     loss = cases["counted"].fillna(cases["value"])
     loss = loss.mask(loss.isna() & (cases["status"] == "empty"), np.inf)

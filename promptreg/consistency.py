@@ -90,7 +90,7 @@ def rank_warnings(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def unit_warnings(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
-    """Report each group whose pairs have a metric in several units, so that their mean has none.
+    """Report each group whose pairs have a metric in several units, which are kept apart.
 
     Returns the columns dataset, group, entry (all), label, warning.
     """
@@ -98,6 +98,6 @@ def unit_warnings(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     rows = []
     for (dataset, group, metric), part in chosen.groupby(["dataset", "group", "metric"], sort=False):
         if len(units := sorted(set(part["unit"]))) > 1:
-            text = f"{metric} is in {' and '.join(units)} within one group: its mean mixes them"
+            text = f"{metric} is in {' and '.join(units)} within one group: each unit has a mean of its own"
             rows.append((dataset, group, "all methods", "", text))
     return pd.DataFrame(rows, columns=[*CASE, "warning"])

@@ -11,6 +11,7 @@ import pandas as pd
 from promptreg.records import entries
 from promptreg.stats import GROUP, HIGHER_IS_BETTER, case_values, first_nonempty
 from promptreg.tables import DASH, METRICS, Cell, Table, group_titles, groups_in, metric_title
+from promptreg.units import in_order
 
 NOTHING = "identity"
 """The method from whose measure the others' gain is counted."""
@@ -69,7 +70,7 @@ def _costs(timings: pd.DataFrame) -> pd.DataFrame:
 def _rows(cases: pd.DataFrame, costs: pd.DataFrame, methods: Sequence[str]) -> list[dict[str, Any]]:
     """The numbers of one group, a row a method."""
     measured = cases.dropna(subset="value")
-    metric = next((one for one in METRICS if (measured["metric"] == one).any()), METRICS[0])
+    metric = next(iter(in_order(measured["metric"], METRICS)), METRICS[0])
     here = cases[cases["metric"] == metric]
     values = here.pivot(index="pair", columns="entry", values="value").reindex(columns=list(methods))
     sign = 1 if metric in HIGHER_IS_BETTER else -1

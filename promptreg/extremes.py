@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from promptreg.stats import ENTRY, GROUP
+from promptreg.units import in_order
 
 KINDS = {1: ("only",), 2: ("worst", "best")}
 USUAL = ("worst", "median", "best")
@@ -16,8 +17,7 @@ COLUMNS = (*ENTRY, "metric", "unit", "kind", "pair", "value")
 
 def primary_metric(part: pd.DataFrame, metrics: Sequence[str]) -> str:
     """Return the first of the metrics that any entry has on any pair of a group, "" if none."""
-    measured = set(part.loc[np.isfinite(part["loss"]), "metric"])
-    return next((metric for metric in metrics if metric in measured), "")
+    return next(iter(in_order(part.loc[np.isfinite(part["loss"]), "metric"], metrics)), "")
 
 
 def extreme_pairs(found: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:

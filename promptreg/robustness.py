@@ -8,6 +8,7 @@ from promptreg.config import Config, Corruption
 from promptreg.datasets.corrupted import group_name
 from promptreg.stats import SD_KIND, Subjects
 from promptreg.tables import DASH, METRICS, Cell, Table, metric_title, table1
+from promptreg.units import in_order
 
 
 def robustness_table(frame: pd.DataFrame, config: Config, *, subjects: Subjects | None = None) -> Table:
@@ -47,7 +48,8 @@ def _level(dataset: str, group: str, corruption: Corruption) -> tuple[str, str, 
 def _rows(data: pd.DataFrame, methods: list[str]) -> list[tuple[Cell, ...]]:
     """A row a group, kind, measure and level that any method has a value of."""
     order = {name: pd.factorize(data[name])[0] for name in ("dataset", "group")}
-    measure = data["metric"].map({metric: place for place, metric in enumerate(METRICS)})
+    places = {metric: place for place, metric in enumerate(in_order(data["metric"], METRICS))}
+    measure = data["metric"].map(places)
     ordered = data.assign(first=order["dataset"], second=order["group"], third=measure)
     ordered = ordered.sort_values(["first", "second", "third"], kind="stable")
     rows = []

@@ -15,6 +15,7 @@ import pandas as pd
 from promptreg.records import check_frame, entries
 from promptreg.resampling import Who, interval, weighted_means
 from promptreg.seeds import derive_seed
+from promptreg.units import apart_by_unit
 
 HIGHER_IS_BETTER = frozenset({"dice", "nsd", "cycle", "accepted"})
 SD_KIND = "population SD over pairs"
@@ -28,10 +29,11 @@ def case_values(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     """Average the structures of each pair: one row a dataset, group, entry, pair and metric.
 
     Undefined values (NaN) are left out of a pair's mean, which is NaN where none is defined. Columns:
-    dataset, group, entry, pair, metric, unit, value.
+    dataset, group, entry, pair, metric, unit, value. A metric that a group has in several units is named by
+    them, see `units.apart_by_unit`.
     """
     check_frame(frame)
-    chosen = frame[frame["metric"].isin(list(metrics))]
+    chosen = apart_by_unit(frame, metrics)
     chosen = chosen.assign(entry=entries(chosen))
     grouped = chosen.groupby([*ENTRY, "pair", "metric"], sort=False)
     cases = grouped.agg(unit=("unit", first_nonempty), value=("value", "mean"))

@@ -13,6 +13,7 @@ from promptreg.records import entries
 from promptreg.resampling import INTERVAL_KIND, N_RESAMPLES
 from promptreg.stats import GROUP
 from promptreg.tables import DASH, METRICS, Cell, Table, group_titles, metric_title
+from promptreg.units import in_order, without_unit
 
 LEAD = (("", "application"), ("", "measure"), ("", "method"))
 _STATISTICS = (
@@ -84,7 +85,7 @@ def _parts(
     found = []
     for title, (dataset, group) in zip(group_titles(groups), groups, strict=True):
         here = data[(data["dataset"] == dataset) & (data["group"] == group)]
-        for metric in METRICS:
+        for metric in in_order(here["metric"], METRICS):
             part = here[here["metric"] == metric]
             if part[value].fillna(0).any():
                 found.append((title, metric, part))
@@ -169,4 +170,5 @@ def per_pair(frame: pd.DataFrame) -> pd.DataFrame:
     found = outcomes(frame, [one for one in dict.fromkeys(frame["metric"]) if one != "registration"])
     lost = frame[frame["metric"] == "registration"]
     both = pd.concat([found, lost.assign(entry=entries(lost))], ignore_index=True)
+    both["metric"] = both["metric"].map(without_unit)
     return both[[*GROUP, "pair", "entry", "metric", "unit", "value", "status"]]

@@ -15,6 +15,7 @@ import pandas as pd
 
 from promptreg.comparison import MIN_PAIRS, compare_to_best, outcomes
 from promptreg.stats import ENTRY, GROUP, SD_KIND, Subjects, case_values, counts, summarize
+from promptreg.units import in_order, unit_in, without_unit
 
 METRIC_TITLES = {
     "dice": "Dice",
@@ -164,7 +165,8 @@ def _comparison(
     rows = {name: [Cell(name), *(Cell(texts.get(name, "")) for texts in lead.values())] for name in names}
     for title, (dataset, group) in zip(group_titles(chosen), chosen, strict=True):
         part = data[(data["dataset"] == dataset) & (data["group"] == group)]
-        shown = [m for m in metrics if part.loc[part["metric"] == m, "n"].any()] or list(metrics[:1])
+        listed = list(dict.fromkeys(part["metric"]))
+        shown = [m for m in listed if part.loc[part["metric"] == m, "n"].any()] or listed[:1]
         header += [(title, metric_title(part, metric)) for metric in shown] + [(title, "pairs")]
         for name in names:
             rows[name] += _cells(part[part["entry"] == name], shown)
@@ -185,7 +187,8 @@ def _comparison_data(
     found = found[found["entry"].isin(list(names))]
     cases = found[found["status"].isin(["ok", "empty", "absent"])]
     keys = [*ENTRY, "metric"]
-    rows = [(*group, name, metric) for name in names for group in groups for metric in metrics]
+    listed = {group: _metrics_in(found, group, metrics) for group in groups}
+    rows = [(*group, name, metric) for name in names for group in groups for metric in listed[group]]
     data = pd.DataFrame(rows, columns=keys)
     data = data.merge(summarize(cases, subjects=subjects, seed=seed), on=keys, how="left")
     data = data.merge(compare_to_best(found, subjects=subjects, seed=seed), on=keys, how="left")
@@ -195,6 +198,12 @@ def _comparison_data(
     data["best"] = data["best"].eq(True)
     data = data.fillna({"unit": "", "reason": "no results"})
     return data[["entry", *(name for name in data if name != "entry")]]
+
+
+def _metrics_in(found: pd.DataFrame, group: tuple[str, str], metrics: Sequence[str]) -> list[str]:
+    """The metrics of a group: those asked for, each in all the units that the group has it in."""
+    here = found.loc[(found["dataset"] == group[0]) & (found["group"] == group[1]), "metric"].unique()
+    return [name for metric in metrics for name in in_order(here, [metric]) or [metric]]
 
 
 def _cells(part: pd.DataFrame, metrics: Sequence[str]) -> list[Cell]:
@@ -261,8 +270,13 @@ def group_titles(groups: Sequence[tuple[str, str]]) -> list[str]:
 def metric_title(part: pd.DataFrame, metric: str) -> str:
     """Return what a metric is called, with the unit that `part` (columns metric, unit) states for it."""
     unit = next((unit for unit in part.loc[part["metric"] == metric, "unit"] if unit), "")
-    title = METRIC_TITLES.get(metric, metric)
-    return f"{title} ({unit})" if unit else title
+    return f"{title_of(without_unit(metric))} ({unit})" if unit else title_of(metric)
+
+
+def title_of(metric: str) -> str:
+    """Return what a metric is called, with a unit only where its group has several."""
+    name = without_unit(metric)
+    return METRIC_TITLES.get(name, name) + unit_in(metric)
 
 
 def _seconds(value: float) -> Cell:

@@ -72,6 +72,7 @@ LAYERS = (
             "records",
             "metrics",
             "resampling",
+            "units",
             "stats",
             "comparison",
             "ranking",

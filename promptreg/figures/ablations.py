@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from promptreg.figures.style import GREY, LOOK, PAGE_WIDTH, line_of
 from promptreg.stats import HIGHER_IS_BETTER
-from promptreg.tables import DASH, METRIC_TITLES, group_titles
+from promptreg.tables import DASH, group_titles, metric_title
 
 MOST_COLUMNS = 4
 SETTING = "setting"
@@ -145,6 +145,5 @@ def _legend(figure: Figure, handles: Mapping[str, Any], title: str) -> None:
 
 def _measure(part: pd.DataFrame, metric: str) -> str:
     """Name the metric and its unit, and which way is better."""
-    unit = next((unit for unit in part["unit"] if unit), "")
     arrow = "↑" if metric in HIGHER_IS_BETTER else "↓"
-    return fill(METRIC_TITLES.get(metric, metric) + (f" ({unit})" if unit else "") + f" {arrow}", 24)
+    return fill(f"{metric_title(part, metric)} {arrow}", 24)

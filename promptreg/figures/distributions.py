@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from promptreg.figures.style import LOOK, PAGE_WIDTH, color_of
 from promptreg.stats import HIGHER_IS_BETTER
-from promptreg.tables import METRIC_TITLES
+from promptreg.tables import metric_title, title_of
 
 MOST_COLUMNS = 4
 
@@ -39,7 +39,7 @@ def metric_distributions(
         for ax, (metric, title, part) in zip(row, panels, strict=False):
             ax.set_axis_on()
             if part is None:
-                ax.text(0.1, 0.5, f"{METRIC_TITLES.get(metric, metric)}: not measured")
+                ax.text(0.1, 0.5, f"{title_of(metric)}: not measured")
                 continue
             _draw_boxes(ax, part, hues)
             ax.set_yticks(range(len(methods)), list(methods))
@@ -117,6 +117,5 @@ def _draw_boxes(ax: mpl.axes.Axes, part: pd.DataFrame, hues: dict[str, tuple[flo
 
 def _axis_title(part: pd.DataFrame, metric: str) -> str:
     """Name the metric, its unit, and which way is better."""
-    unit = next((unit for unit in part["unit"] if unit), "")
     better = "higher is better" if metric in HIGHER_IS_BETTER else "lower is better"
-    return METRIC_TITLES.get(metric, metric) + (f" ({unit})" if unit else "") + f"\n{better}"
+    return f"{metric_title(part, metric)}\n{better}"

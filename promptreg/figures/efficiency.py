@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from promptreg.figures.style import GREY, LOOK, PAGE_WIDTH, line_of, plain_log_ticks
 from promptreg.stats import HIGHER_IS_BETTER
-from promptreg.tables import METRIC_TITLES, group_titles, groups_in
+from promptreg.tables import group_titles, groups_in, metric_title
 
 COSTS = {"seconds": "seconds per pair", "gflop": "GFLOP per pair"}
 MOST_COLUMNS = 3
@@ -72,6 +72,6 @@ def _draw_front(ax: Axes, known: pd.DataFrame, cost: str) -> None:
 
 
 def _measure(part: pd.DataFrame) -> str:
-    metric, unit = part["metric"].iloc[0], next((unit for unit in part["unit"] if unit), "")
+    metric = part["metric"].iloc[0]
     arrow = "↑" if metric in HIGHER_IS_BETTER else "↓"
-    return METRIC_TITLES.get(metric, metric) + (f" ({unit})" if unit else "") + f" {arrow}"
+    return f"{metric_title(part, metric)} {arrow}"

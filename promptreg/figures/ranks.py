@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from promptreg.figures.style import GREY, LOOK, PAGE_WIDTH, color_of
 from promptreg.stats import GROUP
-from promptreg.tables import METRIC_TITLES
+from promptreg.tables import title_of
 
 ROW = 0.165
 """Height of a line of text, inches."""
@@ -84,7 +84,7 @@ def rank_stability(shares: pd.DataFrame, methods: Sequence[str], *, palette: str
 def _panels(frame: pd.DataFrame) -> Iterator[Panel]:
     """The title and the rows of every application and measure."""
     for (dataset, group, metric), part in frame.groupby([*GROUP, "metric"], sort=False):
-        yield f"{group or dataset}: {METRIC_TITLES.get(str(metric), metric)}", part
+        yield f"{group or dataset}: {title_of(str(metric))}", part
 
 
 def written_places(n: int) -> list[int]:

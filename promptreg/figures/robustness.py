@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from promptreg.datasets.corrupted import LEVELS
 from promptreg.figures.style import LOOK, PAGE_WIDTH, line_of
 from promptreg.stats import HIGHER_IS_BETTER
-from promptreg.tables import METRIC_TITLES
+from promptreg.tables import metric_title
 
 MOST_COLUMNS = 4
 MOST_BANDS = 2
@@ -75,6 +75,5 @@ def _draw(ax: Axes, line: pd.DataFrame, style: dict[str, Any], *, band: bool) ->
 
 
 def _measure(part: pd.DataFrame, metric: str) -> str:
-    unit = next((unit for unit in part["unit"] if unit), "")
     arrow = "↑" if metric in HIGHER_IS_BETTER else "↓"
-    return METRIC_TITLES.get(metric, metric) + (f" ({unit})" if unit else "") + f" {arrow}"
+    return f"{metric_title(part, metric)} {arrow}"

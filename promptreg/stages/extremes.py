@@ -16,7 +16,7 @@ from promptreg.figures.extremes import Case, case_rows
 from promptreg.figures.style import encode
 from promptreg.records import entries
 from promptreg.stages.inputs import Inputs, NoResult
-from promptreg.tables import METRIC_TITLES, METRICS
+from promptreg.tables import METRICS, title_of
 from promptreg.types import Pair
 
 INDEX = "index.csv"
@@ -41,7 +41,7 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
             name = f"{number:03d}.{style['format']}"
             with replacing(folder / name) as path:
                 path.write_bytes(encode(case_rows(cases, palette=style["palette"]), style["format"]))
-            rows.append((name, group, entry, METRIC_TITLES[part.iloc[0]["metric"]], len(cases)))
+            rows.append((name, group, entry, title_of(part.iloc[0]["metric"]), len(cases)))
     with replacing(folder / INDEX) as path:
         pd.DataFrame(rows, columns=["file", "group", "method", "measure", "n"]).to_csv(path, index=False)
 
@@ -65,7 +65,7 @@ class _Source:
         except NoResult:
             return None
         value = "failed" if pd.isna(row["value"]) else f"{row['value']:.1f} {row['unit']}".strip()
-        title = f"{row['kind']}, {METRIC_TITLES[row['metric']]} {value}: {row['pair']}"
+        title = f"{row['kind']}, {title_of(row['metric'])} {value}: {row['pair']}"
         try:
             field = self._fields[row["entry"]].ddf(row["pair"])
         except NoResult as reason:

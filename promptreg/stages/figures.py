@@ -20,6 +20,7 @@ from promptreg.figures.rulegraph import rule_graph
 from promptreg.stages.figurefiles import write_figure
 from promptreg.stats import case_values
 from promptreg.tables import METRICS, seconds_table
+from promptreg.units import in_order
 
 TEXTS = ("dataset", "group", "entry", "metric", "alike", "kind", "unit", "error_unit", "predictor")
 
@@ -34,8 +35,8 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
 def distributions(source: str, config: Config) -> Figure:
     """Draw the distributions of the measures that were taken at all."""
     frame = pd.read_parquet(source)
-    measured = [metric for metric in METRICS if frame.loc[frame["metric"] == metric, "value"].notna().any()]
-    cases = case_values(frame, measured)
+    cases = case_values(frame, METRICS)
+    measured = in_order(cases.loc[cases["value"].notna(), "metric"], METRICS)
     return metric_distributions(cases, config.methods, metrics=measured, palette=config.figures.palette)
 
 

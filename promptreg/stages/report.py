@@ -44,7 +44,7 @@ _CAPTIONS = {
     "stability": "How often each method takes each place when subjects are drawn anew with replacement; the "
     "area of a bubble is the share of the draws.",
     "time": "Median wall-clock seconds per pair, by stage.",
-    "hours": "Where the hours went: wall-clock hours of all jobs before the tables, by rule, those on a GPU "
+    "hours": "Where the time went: wall-clock time of all jobs before the tables, by rule, those on a GPU "
     "apart, and the largest resident memory of a job.",
     "rulegraph": "The rules of this run, in the order of the data.",
     "prompts": "Given prompts and regions on the moving image (left), found ones on the fixed image (right); "

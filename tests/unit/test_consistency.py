@@ -91,6 +91,6 @@ def test_a_group_in_two_units_is_reported_once_a_measure():
     )
     warnings = unit_warnings(frame, ["dice", "landmark_tre"])
     assert warnings["warning"].tolist() == [
-        "landmark_tre is in mm and px within one group: its mean mixes them"
+        "landmark_tre is in mm and px within one group: each unit has a mean of its own"
     ]
     assert unit_warnings(frame, ["dice"]).empty
