@@ -94,7 +94,7 @@ def test_the_data_hold_ours_and_apart_from_them_what_was_published(table):
 
 def test_published_cells_are_grey_in_every_format_that_has_colours(table):
     assert r"\textcolor{gray}{65 $\pm$ 1}" in to_latex(table)
-    assert '<td style="color: #666">65 ± 1</td>' in to_html(table)
+    assert '<td class="short foreign">65 ± 1</td>' in to_html(table)
     assert "*65 ± 1*" in to_markdown(table)
     assert '\nmany,4,0.1,"Paper, Table 9",MR,dice,%,7,' in to_csv(table)
 
