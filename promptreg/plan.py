@@ -5,16 +5,39 @@ The workflow asks this module for everything that its rules cannot say as plain 
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from promptreg.availability import data_licences
 from promptreg.disclosure import seen_in_training
 from promptreg.registry import BASELINES
+from promptreg.settings import ConfigError
 from promptreg.stage_plan import StagePlan
+
+MOST_OF_PATHS = 1_800_000
+"""Bytes; Linux passes at most 2 MiB of arguments and environment to a command, and a pointer to each."""
+POINTER = 9
+"""Bytes beside the characters of an argument: its pointer and its end."""
 
 
 class Plan(StagePlan):
     """The layout of a benchmark, with the parameters of the job behind each of its stores."""
+
+    def check(self) -> None:
+        """List the pairs of every data set that is here; ConfigError on bad input, or too many shards."""
+        super().check()
+        if self.to_fetch:
+            return
+        reading = {"gather": self.measures} | {
+            f"extremes of {one}": self.extremes_inputs(one) for one in self.datasets
+        }
+        for name, paths in reading.items():
+            if sum(len(os.fsencode(one)) + POINTER for one in paths) > MOST_OF_PATHS:
+                msg = (
+                    f"shard_size: the job '{name}' would read {len(paths)} files, more than a command line "
+                    f"names: set it above {self.config.shard_size}, or results_dir to a shorter path"
+                )
+                raise ConfigError(msg)
 
     def evaluate_job(self, method: str, dataset: str) -> str:
         """Measure the fields of one method."""

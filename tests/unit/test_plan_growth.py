@@ -13,6 +13,7 @@ import pytest
 import promptreg
 from promptreg.jobs import all_jobs
 from promptreg.plan import Plan
+from promptreg.settings import ConfigError
 
 PACKAGE = str(Path(promptreg.__file__).parent)
 CONFIGS: dict[str, dict[str, Any]] = {
@@ -117,3 +118,11 @@ def test_more_pairs_in_a_shard_make_no_more_jobs(tmp_path: Path) -> None:
         Counter(one.rule for one in all_jobs(make_plan(tmp_path, 4 * size, size, config))) for size in (3, 60)
     )
     assert few == many
+
+
+def test_more_shards_than_a_command_line_names_are_refused_before_anything_runs(tmp_path: Path) -> None:
+    config = {"methods": ["identity", "affine"], "results_dir": "r" * 200}
+    make_plan(tmp_path, 1_000, 1, config).check()
+    with pytest.raises(ConfigError, match=r"'extremes of d' would read 15000 files, .* set it above 1"):
+        make_plan(tmp_path, 3_000, 1, config).check()
+    make_plan(tmp_path, 3_000, 4, config).check()
