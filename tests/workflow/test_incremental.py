@@ -33,7 +33,7 @@ def test_another_sigma_searches_again_and_embeds_nothing(finished: Benchmark) ->
 
 
 def test_more_views_add_a_store_and_keep_the_old_ones(finished: Benchmark) -> None:
-    change = changed("embed", views={"count": 3, "block": 1})
+    change = changed("embed", views={"count": 3, "block": 1, "turns": 3})
     planned = finished.planned(**change)
     assert planned.jobs == {
         **{"embed": 1, "search": 1, "marginalize": 1, "fit": 1, "evaluate": 1},
@@ -131,7 +131,7 @@ def one_pair_more(finished: Benchmark) -> Iterator[Benchmark]:
 def test_an_appended_pair_runs_its_own_shard_alone(one_pair_more: Benchmark) -> None:
     planned = one_pair_more.planned()
     assert planned.jobs == {
-        **{"images": 1, "pairs": 1, "embed": 2, "register": 1, "search": 2, "marginalize": 2, "fit": 2},
+        **{"images": 1, "pairs": 1, "embed": 3, "register": 1, "search": 2, "marginalize": 2, "fit": 2},
         **{
             "evaluate": 4,
             "gather": 1,
@@ -144,7 +144,7 @@ def test_an_appended_pair_runs_its_own_shard_alone(one_pair_more: Benchmark) -> 
         },
     }
     shards = [message for message in planned.reasons if " of tiny" in message]
-    assert len(shards) == 15
+    assert len(shards) == 16
     assert not [message for message in shards if " 000 " in message]
 
 
@@ -157,5 +157,5 @@ def test_an_image_that_was_written_again_is_read_again(finished: Benchmark) -> N
     finally:
         os.utime(image, ns=times)
     assert planned["images"] == 1
-    assert planned["embed"] == 2
+    assert planned["embed"] == 3
     assert finished.planned().jobs == {}

@@ -60,7 +60,7 @@ def test_every_rule_that_ran_has_its_hours_and_memory(finished: Benchmark) -> No
     assert {"images", "pairs", "embed", "search", "marginalize", "fit", "register", "evaluate"} <= set(
         costs.index
     )
-    assert costs.loc["embed", "jobs"] == 2
+    assert costs.loc["embed", "jobs"] == 3
     assert (costs.loc[["embed", "search"], "hours"] > 0).all()
     assert (costs.loc[["embed", "search"], "memory_mb"] > 100).all()
     assert (costs["gpu_hours"] <= costs["hours"]).all()

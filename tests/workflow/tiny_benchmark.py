@@ -39,7 +39,7 @@ SETTINGS: dict[str, Any] = {
     "datasets": [{"name": "tiny", "reader": "manifest"}],
     "methods": ["identity", "same_coordinate", "promptreg", "promptreg_sam_vit_b"],
     "shard_size": 3,
-    "embed": {"views": {"count": 2, "block": 1}},
+    "embed": {"views": {"count": 2, "block": 1, "turns": 3}},
     "search": {"prompts": {"count": 3}},
     "fit": {"max_cells": 24, "levels": 1, "iterations": 5},
     "figures": {"gallery": 1},
