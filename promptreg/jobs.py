@@ -109,7 +109,7 @@ def _embedding(layout: Layout) -> Iterator[Job]:
 
 
 def _n_views(images: list[ImageSpec], name: str, views: Views, *, turned: bool) -> int:
-    """Views in one store of embeddings: the first of every image, or a block, or turns, of those that move."""
+    """Views in a store of embeddings: the first of every image, or a block, or turns, of those that move."""
     if turned:
         return (views.turns - 1) * sum(one.moves and one.dimension == 2 for one in images)
     return len(images) if name == "identity" else views.block * sum(one.moves for one in images)

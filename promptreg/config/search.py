@@ -24,8 +24,8 @@ class Views(Section):
     turns: int = Field(
         12,
         ge=1,
-        description="evenly spaced turns of a planar moving image, the first as it is, in which the affine prior "
-        "is looked for (not in the paper)",
+        description="evenly spaced turns of a planar moving image, the first as it is, in which the affine "
+        "prior is looked for (not in the paper)",
     )
     block: int = Field(
         4, ge=1, description="views in one embedding store; more views add stores, old ones stay"
