@@ -2,8 +2,9 @@
 
 Every map is a homogeneous world map, fixed to moving, the pre-alignment included. A ridge pulls the
 linear part towards the pre-alignment's, so that few or badly spread regions give no wild map. The map
-that best predicts regions it has not seen is the start: the richest one always explains its own best. Where
-intensities take part in the fit, the map that makes the images most alike is: no region has decided on those.
+that best predicts regions it has not seen is the start: the richest one always explains its own best.
+Where intensities take part in the fit, it is the map that makes the images most alike: they had no part in
+the regions.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from promptreg.search import Rois
 from promptreg.seeds import derive_seed
 from promptreg.settings import Variant
 from promptreg.transfer import find_rois
+from promptreg.turned_prior import orient
 from promptreg.types import Pair, PointPrompts
 from promptreg.views import sample_views, turned_views, view_image
 
@@ -46,6 +47,13 @@ def register_pair(
     fixed = model.embed(pair.fixed)
     turns = turned_views(pair.moving.grid, settings.embed.views)[1:] if settings.search.needs_prior else []
     turned = embed_all(model, [view_image(pair.moving, turn) for turn in turns])
+    oriented = orient(
+        [moving[0], *turned],
+        fixed,
+        config=settings.search,
+        prealignment=pair.prealignment,
+        seed=derive_seed(seed, "search"),
+    )
 
     def find(prompts: PointPrompts) -> Rois:
         return find_rois(
@@ -56,7 +64,7 @@ def register_pair(
             config=settings.search,
             prealignment=pair.prealignment,
             seed=derive_seed(seed, "search"),
-            turned=turned,
+            oriented=oriented,
         )
 
     rois = find_with_prompts(

@@ -18,7 +18,7 @@ from promptreg.inverse import InversePrompts, invert_prompts, region_size
 from promptreg.models.base import PromptableModel
 from promptreg.prototype import cell_weights, feature_at, prototype, similarity
 from promptreg.starts import gaussian_prior, start_points
-from promptreg.turned_prior import estimate_turned
+from promptreg.turned_prior import Oriented, orient
 from promptreg.types import Embedding, Grid, PointPrompts
 
 
@@ -66,7 +66,7 @@ def search_prompts(
     config: Search,
     prealignment: np.ndarray,
     seed: int,
-    turned: Sequence[Embedding] = (),
+    oriented: Oriented | None = None,
 ) -> Rois:
     """Find the corresponding prompts of K prompts on the fixed image.
 
@@ -74,7 +74,8 @@ def search_prompts(
         views: embeddings of the moving image, the untransformed one first (Sec. 3.2).
         prompts: on the moving image.
         prealignment: homogeneous world map, fixed to moving.
-        turned: embeddings of the moving image in other turns, in which the affine prior is looked for too.
+        oriented: how the moving image lies in the fixed one, see `promptreg.turned_prior.orient`; looked
+            for in the untransformed view alone if absent.
     """
     identity = views[0]
     moving, visible = segment_moving(model, views, prompts)
@@ -82,7 +83,9 @@ def search_prompts(
     regions = moving[seen]
     given = prompts.each(seen)
 
-    prior, upright = _oriented((identity, *turned), fixed, config, prealignment, seed)
+    if oriented is None:
+        oriented = orient([identity], fixed, config=config, prealignment=prealignment, seed=seed)
+    prior, upright = oriented.prior, oriented.moving
     targets = prototype(upright.features, cell_weights(regions, identity.mask_grid, upright.feature_grid))
     starts = find_starts(
         upright, fixed, given, targets, config=config, prior=prior, prealignment=prealignment
@@ -216,16 +219,6 @@ def returns_home(
     )[:, 0, 0]
     index = world_to_index(regions_grid, home)
     return torch.vmap(sample)(regions[:, None], index[:, None])[:, 0, 0] > 0.5
-
-
-def _oriented(
-    moving: Sequence[Embedding], fixed: Embedding, config: Search, prealignment: np.ndarray, seed: int
-) -> tuple[AffinePrior | None, Embedding]:
-    """The affine prior, if one is asked for, and the moving embedding to search with."""
-    if not config.needs_prior:
-        return None, moving[0]
-    found = estimate_turned(moving, fixed, prealignment=prealignment, seed=seed)
-    return found.prior, found.moving
 
 
 def _rois(

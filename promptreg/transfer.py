@@ -18,6 +18,7 @@ from promptreg.geometry import apply_affine, index_to_world, sample, world_to_in
 from promptreg.models.base import PromptableModel, carry_over
 from promptreg.prototype import cell_weights, prototype
 from promptreg.search import Rois, search_prompts, segment_moving
+from promptreg.turned_prior import Oriented
 from promptreg.types import Embedding, Grid, PointPrompts
 
 
@@ -30,7 +31,7 @@ def find_rois(
     config: Search,
     prealignment: np.ndarray,
     seed: int,
-    turned: Sequence[Embedding] = (),
+    oriented: Oriented | None = None,
 ) -> Rois:
     """Find the regions of K prompts on the fixed image by the method that the configuration names.
 
@@ -38,12 +39,12 @@ def find_rois(
         views: embeddings of the moving image, the untransformed one first.
         prompts: on the moving image.
         prealignment: homogeneous world map, fixed to moving.
-        turned: embeddings of the moving image in other turns, for the affine prior.
+        oriented: how the moving image lies in the fixed one, for a search of prompts.
     """
     if config.method == "video":
         return carry_regions(model, views, fixed, prompts, prealignment=prealignment)
     return search_prompts(
-        model, views, fixed, prompts, config=config, prealignment=prealignment, seed=seed, turned=turned
+        model, views, fixed, prompts, config=config, prealignment=prealignment, seed=seed, oriented=oriented
     )
 
 

@@ -12,15 +12,30 @@ from dataclasses import dataclass
 import numpy as np
 
 from promptreg.affine_prior import AffinePrior, estimate_affine
+from promptreg.config import Search
 from promptreg.types import Embedding
 
 
 @dataclass(frozen=True, eq=False)
 class Oriented:
-    """The prior, and the embedding of the moving image turned as the fixed one is."""
+    """The prior, if a search has one, and the embedding of the moving image turned as the fixed one is."""
 
-    prior: AffinePrior
+    prior: AffinePrior | None
     moving: Embedding
+
+
+def orient(
+    moving: Sequence[Embedding], fixed: Embedding, *, config: Search, prealignment: np.ndarray, seed: int
+) -> Oriented:
+    """Find how the moving image lies in the fixed one, where the search begins with that.
+
+    Args:
+        moving: embeddings of the moving image as it is and, for a planar one, in other turns.
+        prealignment: homogeneous world map, fixed to moving.
+    """
+    if not config.needs_prior:
+        return Oriented(None, moving[0])
+    return estimate_turned(moving, fixed, prealignment=prealignment, seed=seed)
 
 
 def estimate_turned(
@@ -32,8 +47,7 @@ def estimate_turned(
     together; the first of equals. Where none is reliable, what the first of `moving`, the image as it is,
     gives. Every embedding's grids lie in the moving world, so that all maps go from there to the fixed one.
     """
-    found = [
-        Oriented(estimate_affine(one, fixed, prealignment=prealignment, seed=seed), one) for one in moving
-    ]
-    reliable = [one for one in found if one.prior.reliable]
-    return max(reliable, key=lambda one: one.prior.n_inliers * one.prior.agreement, default=found[0])
+    priors = [estimate_affine(one, fixed, prealignment=prealignment, seed=seed) for one in moving]
+    reliable = [number for number, one in enumerate(priors) if one.reliable]
+    best = max(reliable, key=lambda one: priors[one].n_inliers * priors[one].agreement, default=0)
+    return Oriented(priors[best], moving[best])

@@ -23,6 +23,7 @@ from promptreg.stages.inputs import Inputs, NoResult, Variables, grid_from, grid
 from promptreg.stages.loaded import NOT_TESTED, load_model, weights_digest
 from promptreg.store import create
 from promptreg.transfer import find_rois
+from promptreg.turned_prior import orient
 from promptreg.types import PointPrompts
 
 log = logging.getLogger("promptreg")
@@ -50,6 +51,10 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
         seed = derive_seed(job["seed"], job["dataset"], name, "prompts")
         target = stores.embedding(fixed, 0, device)
         prealignment = np.array(record.attrs["prealignment"])
+        searching = derive_seed(job["seed"], job["dataset"], name, "search")
+        oriented = orient(
+            [views[0], *turned], target, config=config, prealignment=prealignment, seed=searching
+        )
 
         def find(prompts: PointPrompts) -> Rois:
             return find_rois(
@@ -59,8 +64,8 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
                 prompts.to(device),
                 config=config,
                 prealignment=prealignment,
-                seed=derive_seed(job["seed"], job["dataset"], name, "search"),
-                turned=turned,
+                seed=searching,
+                oriented=oriented,
             )
 
         rois = find_with_prompts(

@@ -3,7 +3,7 @@ import pytest
 import torch
 from toy_model import ToyModel
 
-from promptreg import correspond
+from promptreg import correspond, turned_prior
 from promptreg.affine_prior import AffinePrior
 from promptreg.geometry import default_affine
 from promptreg.pipeline import global_start, register_pair, reliable_prior
@@ -81,6 +81,22 @@ def test_prompts_inside_labels_lie_inside_them():
     assert labels[row, column].all()
     with pytest.raises(ValueError, match="has no labels"):
         register_pair(pair(), MODEL, settings)
+
+
+def test_the_prior_is_looked_for_once_in_every_turn_however_often_prompts_are_added(monkeypatch):
+    seen = []
+    estimate = turned_prior.estimate_affine
+    monkeypatch.setattr(
+        turned_prior,
+        "estimate_affine",
+        lambda moving, *given, **more: (seen.append(moving), estimate(moving, *given, **more))[1],
+    )
+    active = {"strategy": "active", "initial": 2, "count": 5}
+    raw = {**RAW, "embed": {"views": {"count": 1, "turns": 3}, "device": "cpu"}}
+    raw["search"] = {"auxiliary": {"enabled": False}, "prompts": active}
+    found = register_pair(pair(), MODEL, variant(load(raw), "tiny"))
+    assert len(found.rois.prompts.points) == 5
+    assert len(seen) == len({id(one) for one in seen}) == 3
 
 
 def test_a_pair_of_which_nothing_is_accepted_gets_the_prealignment_alone(monkeypatch):
