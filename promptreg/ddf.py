@@ -1,7 +1,8 @@
 """From corresponding regions to a dense displacement field (the last step of Sec. 3).
 
 The field is pre-alignment, closed-form start and deformation in one. The deformation is found coarse to
-fine by Adam on the regions' disagreement plus a penalty of its roughness.
+fine by Adam on the regions' disagreement plus a penalty of its roughness, and on that of the images where
+it is asked for.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from torch import Tensor
 
 from promptreg.config import Fit
 from promptreg.device import choose_device
-from promptreg.fit_levels import Layers, distance_layers, image_layers, mask_layers, pyramid
-from promptreg.fit_losses import image_loss, sdf_loss, soft_dice_loss
+from promptreg.fit_levels import Layers, distance_layers, mask_layers, pyramid
+from promptreg.fit_losses import sdf_loss, soft_dice_loss
 from promptreg.fit_start import best_start, most_alike_start, start_candidates
 from promptreg.geometry import jacobian_determinant, voxel_to_ddf
+from promptreg.image_terms import INTENSITIES, Embeddings, ImageTerms
 from promptreg.parametrizations import Parametrization, StationaryVelocity, parametrizations
 from promptreg.types import Ddf, Grid, Pair, RoiPairs
 
@@ -61,17 +63,26 @@ class FitResult:
     fitted: bool = True
 
 
-def fit_ddf(rois: RoiPairs, pair: Pair, config: Fit, *, initial: np.ndarray | None = None) -> FitResult:
+def fit_ddf(
+    rois: RoiPairs,
+    pair: Pair,
+    config: Fit,
+    *,
+    initial: np.ndarray | None = None,
+    embeddings: Embeddings | None = None,
+) -> FitResult:
     """Fit a dense displacement field to corresponding regions.
 
     Args:
         rois: K region pairs; a zero weight or an empty mask leaves a pair out of the fit.
-        pair: the images, for the fixed grid, the pre-alignment, and the image term where one is asked for.
+        pair: the images, for the fixed grid, the pre-alignment, and the image terms where some are asked for.
         config: settings.
         initial: homogeneous world map, fixed to moving, pre-alignment included; one more possible start.
+        embeddings: of the moving and the fixed image, for the image term "features".
 
     Raises:
-        ValueError: masks, weights and grids disagree in number or shape, or a weight is negative.
+        ValueError: masks, weights and grids disagree in number or shape, a weight is negative, or features
+            are asked for without embeddings.
     """
     _check(rois, pair)
     device = choose_device(config.device)
@@ -82,14 +93,17 @@ def fit_ddf(rois: RoiPairs, pair: Pair, config: Fit, *, initial: np.ndarray | No
     )
     with _timed(seconds, "start"):
         candidates = start_candidates(rois, pair.prealignment, kind=config.start, initial=initial)
-        if fitted and config.image_term != "none":
-            coarse = grids[:2][-1]
-            start_kind, start = most_alike_start(
-                pair, candidates, coarse, kind=config.image_term, device=device
-            )
+        if fitted and config.image_terms:
+            kind = next((one for one in config.image_terms if one in INTENSITIES), INTENSITIES[0])
+            start_kind, start = most_alike_start(pair, candidates, grids[:2][-1], kind=kind, device=device)
         else:
             start_kind, start = best_start(rois, candidates, pair.prealignment)
-    family, coefficients, history = _deform(rois, pair, config, grids=grids, start=start, seconds=seconds)
+
+    def images(grid: Grid) -> ImageTerms | None:
+        terms: dict[str, float] = {name: weight for name, weight in config.image_terms.items() if weight > 0}
+        return ImageTerms(pair, grid, start, terms, embeddings=embeddings, device=device) if terms else None
+
+    family, coefficients, history = _deform(rois, images, config, grids=grids, start=start, seconds=seconds)
     with _timed(seconds, "finish"):
         voxel, ddf, folds = _unfolded(family, coefficients, pair.fixed.grid, start)
         masks = mask_layers(rois, grids[0])
@@ -99,7 +113,7 @@ def fit_ddf(rois: RoiPairs, pair: Pair, config: Fit, *, initial: np.ndarray | No
 
 def _deform(
     rois: RoiPairs,
-    pair: Pair,
+    images: Callable[[Grid], ImageTerms | None],
     config: Fit,
     *,
     grids: Sequence[Grid],
@@ -121,7 +135,7 @@ def _deform(
         with _timed(seconds, f"level_{level}"):
             if level + 1 < len(grids):
                 coefficients = fields[level + 1].refine(coefficients, fields[level])
-            objective = _objective(fields[level], rois, pair, config, start=start)
+            objective = _objective(fields[level], rois, images(grids[level]), config, start=start)
             step = config.learning_rate * float(grids[level].spacing.min())
             coefficients, losses = _minimize(objective, coefficients, step=step, iterations=config.iterations)
             history += [(level, loss) for loss in losses]
@@ -146,22 +160,17 @@ def _unfolded(
 
 
 def _objective(
-    family: Parametrization, rois: RoiPairs, pair: Pair, config: Fit, *, start: np.ndarray
+    family: Parametrization, rois: RoiPairs, images: ImageTerms | None, config: Fit, *, start: np.ndarray
 ) -> Callable[[Tensor], Tensor]:
-    """The loss of coefficients: weighted mean of the regions' losses, roughness, image term if any."""
+    """The loss of coefficients: weighted mean of the regions' losses, roughness, image terms if any."""
     measure, layers = {"dice": (soft_dice_loss, mask_layers), "sdf": (sdf_loss, distance_layers)}[config.loss]
     regions, shares = layers(rois, family.grid), rois.weights / rois.weights.sum()
-    images = None if config.image_term == "none" else image_layers(pair, family.grid, rois.fixed.device)
-    inside = None if images is None else images.overlap(start)
 
     def objective(coefficients: Tensor) -> Tensor:
         field = family.displacement(coefficients)
         loss = (shares * measure(regions.moved(start, field), regions.fixed)).sum()
-        if images is not None and inside is not None and inside.any():
-            moved = images.moved(start, field)[0]
-            loss = loss + config.image_weight * image_loss(
-                moved, images.fixed[0], inside, kind=config.image_term
-            )
+        if images is not None:
+            loss = loss + images(field)
         return loss + config.weight * family.penalty(coefficients, config.regularization)
 
     return objective

@@ -85,7 +85,13 @@ def register_pair(
     correspondences = correspond(
         rois, settings.marginalize, prealignment=pair.prealignment, prior=reliable_prior(rois.prior)
     )
-    fit = fit_ddf(correspondences.rois, pair, settings.fit, initial=global_start(rois.prior, correspondences))
+    fit = fit_ddf(
+        correspondences.rois,
+        pair,
+        settings.fit,
+        initial=global_start(rois.prior, correspondences),
+        embeddings=(moving[0], fixed),
+    )
     return Registration(rois, correspondences, fit)
 
 

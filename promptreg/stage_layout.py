@@ -174,6 +174,25 @@ class StageLayout:
             for image, view in sorted(needed)
         ]
 
+    def fit_inputs(self, variant: str, dataset: str, shard: str) -> list[str]:
+        """What the fields of a shard are fitted to: regions, images, and features where they count."""
+        marginal = self.marginal_of[variant]
+        stores = [
+            f"{self.root}/correspondences/{marginal}/{dataset}/{shard}.zarr",
+            f"{self.root}/pairs/{dataset}/{shard}.zarr",
+            *self.shard_images(dataset, shard),
+        ]
+        if self.variants[variant].fit.needs_features:
+            stores += self.upright(self.views_of[variant].encoder, dataset, shard)
+        return stores
+
+    def upright(self, encoder: str, dataset: str, shard: str) -> list[str]:
+        """Embedding stores of both images of a shard's pairs, each as it is."""
+        plan = self.datasets[dataset]
+        images = {image for pair in plan.in_shard(shard) for image in (pair.moving, pair.fixed)}
+        shards = sorted({plan.image_shard(image) for image in images})
+        return [f"{self.root}/embeddings/{encoder}/{dataset}/{one}/identity.zarr" for one in shards]
+
     def shard_files(self, pattern: str) -> list[str]:
         """Expand `pattern` over every method, data set and shard."""
         return [

@@ -1,8 +1,6 @@
 rule fit:
     input:
-        lambda w: f"{plan.root}/correspondences/{plan.marginal_of[w.variant]}/{w.dataset}/{w.shard}.zarr",
-        f"{plan.root}/pairs/{{dataset}}/{{shard}}.zarr",
-        lambda w: plan.shard_images(w.dataset, w.shard),
+        lambda w: plan.fit_inputs(w.variant, w.dataset, w.shard),
     output:
         directory(f"{plan.root}/ddf/{{variant}}/{{dataset}}/{{shard}}.zarr"),
     log:

@@ -15,10 +15,11 @@ from torch import Tensor
 
 from promptreg.baselines.convex_adam import POOL, convex_adam
 from promptreg.baselines.handover import one_channel
-from promptreg.baselines.mind import mind_ssc
 from promptreg.config import Baselines
 from promptreg.device import choose_device
-from promptreg.geometry import antialiased, limited, resample, resized, voxel_to_ddf
+from promptreg.geometry import antialiased, resized, voxel_to_ddf
+from promptreg.mind import mind_ssc
+from promptreg.regrid import brought
 from promptreg.types import Ddf, Grid, Image, Pair
 
 VOXELS = {2: 256, 3: 128}
@@ -58,16 +59,6 @@ def registered(fixed: Tensor, moving: Tensor, cells: Grid, pair: Pair, settings:
         iterations=settings.convexadam_iterations,
     )
     return voxel_to_ddf(displacement, cells, pair.fixed.grid, then=pair.prealignment)
-
-
-def brought(data: Tensor, source: Grid, target: Grid, transform: np.ndarray) -> Tensor:
-    """Read data (C, *source.shape) on a grid, averaged over its cells where they are larger.
-
-    `transform` is a homogeneous world map, target to source; beyond the source its edge continues.
-    """
-    step = float(np.exp(np.log(target.spacing).mean()))
-    coarse = limited(source, max(1, round(float(source.extent.max()) / step)))
-    return resample(antialiased(data, source, coarse), coarse, target, transform=transform, padding="border")
 
 
 def _mind(image: Image, voxels: Grid, transform: np.ndarray, device: torch.device) -> Tensor:

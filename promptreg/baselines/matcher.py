@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from promptreg.baselines.base import BaselineUnavailable
-from promptreg.baselines.convex_methods import brought
 from promptreg.baselines.handover import one_channel
 from promptreg.baselines.matched_points import field_of_matches
 from promptreg.baselines.working import PERCENTILES
 from promptreg.geometry import index_to_world, limited, resized, world_to_index
+from promptreg.regrid import brought
 from promptreg.types import Ddf, Grid, Image, Pair
 
 CELLS = 640

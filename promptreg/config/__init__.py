@@ -12,7 +12,7 @@ from pydantic import Field
 
 from promptreg.config.comparison import Ablation, Baselines, Evaluate, Figures, Overrides
 from promptreg.config.data import Corruption, CorruptionKind, Dataset, Misalign
-from promptreg.config.fit import Fit, Marginalize
+from promptreg.config.fit import IMAGES_TOO, Fit, Marginalize
 from promptreg.config.search import Auxiliary, Embed, Newton, Prompts, Search, Views
 from promptreg.config.section import Fraction, Section
 from promptreg.config.training import Learn, Train
@@ -121,11 +121,11 @@ class Config(Section):
                 marginalize={"cycle": False},
             ),
             "promptreg": Overrides(),
-            "promptreg_image": Overrides(fit={"image_term": "ncc"}),
+            "promptreg_image": Overrides(fit=IMAGES_TOO),
             "promptreg_weightfree": Overrides(embed={"model": "weightfree"}),
             "promptreg_pocket": Overrides(embed={"model": "pocket"}),
-            "promptreg_pocket_image": Overrides(embed={"model": "pocket"}, fit={"image_term": "ncc"}),
-            "promptreg_weightfree_image": Overrides(embed={"model": "weightfree"}, fit={"image_term": "ncc"}),
+            "promptreg_pocket_image": Overrides(embed={"model": "pocket"}, fit=IMAGES_TOO),
+            "promptreg_weightfree_image": Overrides(embed={"model": "weightfree"}, fit=IMAGES_TOO),
             "video_transfer": Overrides(embed={"model": "medsam2"}, search={"method": "video"}),
             "promptreg_sam_vit_b": Overrides(embed={"model": "sam_vit_b"}, search={"affine_prior": False}),
             "promptreg_sam_adapter3d": Overrides(

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from promptreg.config.section import Section
+
+IMAGES_TOO: dict[str, Any] = {
+    "image_terms": {"ncc": 3.0, "mind": 1.0, "features": 1.0},
+    "control_cells": 4,
+}
+"""Changes to `Fit` of the variants that images take part in; a field that they decide may bend more."""
 
 
 class Marginalize(Section):
@@ -73,8 +79,14 @@ class Fit(Section):
         description="weight of that roughness against a mean ROI loss of 0 to 1: found regions are noisy and "
         "want a stiff field, exact ones (drawn by hand) allow 0.1",
     )
-    image_term: Literal["none", "ncc", "mi"] = Field(
-        "none", description="image similarity added to the ROI term"
+    image_terms: dict[Literal["ncc", "mi", "mind", "features"], Annotated[float, Field(ge=0)]] = Field(
+        {},
+        description="what of the images joins the ROI term, each with its weight: local correlation, mutual "
+        "information, MIND-SSC descriptors, features of the model's encoder (not in the paper)",
     )
-    image_weight: float = Field(1.0, ge=0, description="its weight")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+
+    @property
+    def needs_features(self) -> bool:
+        """Whether the fit reads the features of the model's encoder."""
+        return self.image_terms.get("features", 0) > 0

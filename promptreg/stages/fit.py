@@ -9,6 +9,8 @@ import xarray as xr
 
 from promptreg.config import Fit
 from promptreg.ddf import fit_ddf
+from promptreg.device import choose_device
+from promptreg.image_terms import Embeddings
 from promptreg.provenance import Signature
 from promptreg.stages.attempt import Result, attempt_each
 from promptreg.stages.inputs import Inputs, ddf_variables, grid_record, roi_pairs_from
@@ -22,7 +24,13 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
 
     def work(name: str) -> Result:
         record = stores.read("correspondences", name)
-        result = fit_ddf(roi_pairs_from(record), stores.pair(name), config, initial=_start(record))
+        result = fit_ddf(
+            roi_pairs_from(record),
+            stores.pair(name),
+            config,
+            initial=_start(record),
+            embeddings=_embeddings(stores, name, config) if config.needs_features else None,
+        )
         attrs = {
             "grid": grid_record(result.ddf.grid),
             "start": result.start_kind,
@@ -39,6 +47,12 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
 
     with create(output, Signature("ddf", job, stores.digests(), job["code"])) as writer:
         attempt_each(writer, "fit", stores.groups("correspondences"), work, count_flops="count_flops" in job)
+
+
+def _embeddings(stores: Inputs, name: str, config: Fit) -> Embeddings:
+    """Those of the moving and the fixed image of a pair, as they are."""
+    attrs, device = stores.read("pairs", name).attrs, choose_device(config.device)
+    return stores.embedding(attrs["moving"], 0, device), stores.embedding(attrs["fixed"], 0, device)
 
 
 def _start(record: xr.Dataset) -> np.ndarray | None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from promptreg.baselines.convex_methods import ConvexAdam, brought, descent_grid
+from promptreg.baselines.convex_methods import ConvexAdam, descent_grid
 from promptreg.config import Baselines
 from promptreg.geometry import default_affine, resample, resized
 from promptreg.types import Grid, Image, Pair
@@ -50,11 +50,3 @@ def test_large_images_are_limited_to_a_number_of_cells_and_thin_ones_keep_one_se
     large = descent_grid(Grid((3000, 1500), default_affine(2)))
     assert large.shape == (129, 63)
     assert descent_grid(Grid((1, 64, 64), default_affine(3))).shape[0] == 3
-
-
-def test_data_brought_to_larger_cells_are_averaged():
-    source = Grid((8, 8), default_affine(2))
-    checkered = torch.ones(1, 8, 8)
-    checkered[:, ::2] = -1
-    found = brought(checkered, source, resized(source, (4, 4)), np.eye(3))
-    torch.testing.assert_close(found, torch.zeros(1, 4, 4))

@@ -10,7 +10,7 @@ from torch import Tensor
 from promptreg.config import Fit
 from promptreg.ddf import FitResult, fit_ddf
 from promptreg.geometry import apply_affine, default_affine, transform_points, world_coordinates
-from promptreg.types import Grid, Image, Pair, RoiPairs
+from promptreg.types import Embedding, Grid, Image, Pair, RoiPairs
 
 FAST = Fit(iterations=30, device="cpu")
 
@@ -206,24 +206,22 @@ def test_a_violent_compression_stays_diffeomorphic_on_a_finer_native_grid() -> N
     assert result.folds_percent == 0
 
 
-@pytest.mark.parametrize("image_term", ["ncc", "mi"])
-def test_an_image_term_aligns_what_the_regions_do_not_show(image_term: str) -> None:
+@pytest.mark.parametrize("term", ["ncc", "mi", "mind", "features"])
+def test_an_image_term_aligns_what_the_regions_do_not_show(term: str) -> None:
     grid = Grid((64, 64), default_affine(2), "px")
-    texture = balls(grid, [[20, 44], [44, 44], [32, 20], [50, 16]], [6, 8, 7, 5]).sum(0)
+    parts = balls(grid, [[20, 44], [44, 44], [32, 20], [50, 16]], [6, 8, 7, 5])
+    texture = parts.sum(0)
     colors = torch.stack([texture, 0.8 * texture, 0.6 * texture])
     images = [Image(colors.roll(3, dims=2), grid), Image(colors, grid)]
     region = balls(grid, [[10, 10]], [4])
     pair, rois = Pair(*images, np.eye(3)), rois_of(region, region, grid, grid)
-    settings = Fit(image_term=image_term, image_weight=2, weight=0.01, device="cpu")
-    result = fit_ddf(rois, pair, settings)
-    plain = fit_ddf(rois, pair, replace_image_term(settings))
+    settings = Fit(image_terms={term: 2}, weight=0.01, device="cpu")
+    embeddings = [Embedding(features, grid, grid, grid) for features in (parts.roll(3, dims=2), parts)]
+    result = fit_ddf(rois, pair, settings, embeddings=(embeddings[0], embeddings[1]))
+    plain = fit_ddf(rois, pair, settings.model_copy(update={"image_terms": {}}))
     inside = balls(grid, [[32, 20]], [7]) > 0.5
     assert plain.ddf.displacement[0][inside[0]].abs().max() < 0.1
     assert result.ddf.displacement[0][inside[0]].mean() > 1.5
-
-
-def replace_image_term(settings: Fit) -> Fit:
-    return settings.model_copy(update={"image_term": "none"})
 
 
 def test_a_volume_of_one_slice_is_fitted() -> None:

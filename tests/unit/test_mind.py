@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from promptreg.baselines.mind import mind_ssc
+from promptreg.mind import mind_ssc
 
 SHAPES = pytest.mark.parametrize("shape", [(20, 24), (12, 14, 16)], ids=["2D", "3D"])
 

@@ -156,12 +156,13 @@ def test_the_variant_with_intensities_is_run_unless_another_is_named(tiny, monke
     monkeypatch.setattr(
         onepair,
         "register_pair",
-        lambda pair, network, settings, **more: asked.append(settings.fit.image_term),
+        lambda pair, network, settings, **more: asked.append(settings.fit.image_terms),
     )
-    both = load({**RAW, "variants": {"promptreg": {}, "promptreg_image": {"fit": {"image_term": "ncc"}}}})
+    images = {"fit": {"image_terms": {"ncc": 1}}}
+    both = load({**RAW, "variants": {"promptreg": {}, "promptreg_image": images}})
     for config, name in ((both, None), (both, "promptreg"), (tiny, None)):
         promptreg.register(image(scene()), image(scene()), config=config, variant=name)
-    assert asked == ["ncc", "none", "none"]
+    assert asked == [{"ncc": 1}, {}, {}]
     with pytest.raises(ValueError, match="unknown variant 'other': the configuration has promptreg"):
         promptreg.register(image(scene()), image(scene()), config=tiny, variant="other")
 

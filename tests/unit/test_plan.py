@@ -238,7 +238,7 @@ def test_variants_with_equal_search_settings_share_one_path_and_others_do_not(pl
         methods=["a", "b", "c", "d"],
         variants={
             "a": {},
-            "b": {"fit": {"image_term": "ncc"}},
+            "b": {"fit": {"image_terms": {"ncc": 1}}},
             "c": {"search": {"n_starts": 5}},
             "d": {"marginalize": {"cycle": False}},
         },

@@ -1,0 +1,110 @@
+"""How unlike two images are through a deformation: what joins the regions in the fit.
+
+Regions say which parts correspond; the images say where exactly. Intensities are compared by local
+correlation or mutual information; descriptors, MIND-SSC and the features of the model's own encoder, by their
+squared distance, which needs no relation of intensities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from promptreg.fit_levels import image_layers
+from promptreg.fit_losses import image_loss
+from promptreg.geometry import cell_indices, sample
+from promptreg.mind import mind_ssc
+from promptreg.regrid import brought
+from promptreg.shared_components import shared_components
+from promptreg.types import Embedding, Grid, Pair
+
+INTENSITIES = ("ncc", "mi")
+DISTANCE_SCALE = 12.0
+"""A mean squared distance of descriptors counts so many times, as in ConvexAdam: a sum over MIND-SSC's 12."""
+
+Embeddings = tuple[Embedding, Embedding]
+"""Of the moving and the fixed image, as they are."""
+
+
+class ImageTerms:
+    """Weighted dissimilarities of a pair on one grid over the fixed field of view.
+
+    Descriptors of the moving image are made, or read, as `start` lays it into the fixed one, so that a
+    descriptor that is tied to directions is compared where both images have the same ones.
+    """
+
+    def __init__(
+        self,
+        pair: Pair,
+        grid: Grid,
+        start: np.ndarray,
+        weights: Mapping[str, float],
+        *,
+        embeddings: Embeddings | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """Prepare terms `weights` (name to weight) of a pair; `start` is a world map, fixed to moving.
+
+        Raises:
+            ValueError: features are asked for without embeddings.
+        """
+        if "features" in weights and embeddings is None:
+            msg = f"{pair.name or 'pair'}: the image term 'features' needs the embeddings of both images"
+            raise ValueError(msg)
+        self._start = start
+        self._weights = weights
+        self._images = image_layers(pair, grid, device)
+        self._inside = self._images.overlap(start)
+        self._cells = cell_indices(grid.shape, device)
+        maps = []
+        if "mind" in self._weights:
+            maps.append((self._weights["mind"], self._mind()))
+        if "features" in self._weights and embeddings is not None:
+            both = _features(embeddings, grid, start)
+            maps.append((self._weights["features"], (both[0].to(device), both[1].to(device))))
+        self._maps = _joined(maps) if maps else None
+
+    def __call__(self, displacement: Tensor) -> Tensor:
+        """Return the weighted sum over the cells that `start` sends into the moving field of view.
+
+        `displacement` (ndim, *grid.shape) is in voxel form. Zero where no cell is sent there.
+        """
+        total = displacement.new_zeros(())
+        if not self._inside.any():
+            return total
+        for kind in INTENSITIES:
+            if kind in self._weights:
+                moved = self._images.moved(self._start, displacement)[0]
+                loss = image_loss(moved, self._images.fixed[0], self._inside, kind=kind)
+                total = total + self._weights[kind] * loss
+        if self._maps is not None:
+            fixed, moving = self._maps
+            moved = sample(moving, self._cells + displacement.movedim(0, -1), padding="border")
+            total = total + (moved - fixed).square().sum(0)[self._inside].mean()
+        return total
+
+    def _mind(self) -> tuple[Tensor, Tensor]:
+        """MIND-SSC (C, *grid.shape) of the fixed image and of the moving one as `start` lays it."""
+        images = self._images
+        return mind_ssc(images.fixed[0]), mind_ssc(images.moved(self._start)[0])
+
+
+def _features(embeddings: Embeddings, grid: Grid, start: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Shared components (c, *grid.shape) of fixed features and of moving ones as `start` lays them."""
+    moving, fixed = embeddings
+    maps = shared_components(fixed, moving)
+    return (
+        brought(maps[0], fixed.feature_grid, grid, np.eye(grid.ndim + 1)),
+        brought(maps[1], moving.feature_grid, grid, start),
+    )
+
+
+def _joined(maps: list[tuple[float, tuple[Tensor, Tensor]]]) -> tuple[Tensor, Tensor]:
+    """Lay descriptors one after the other, weighted: their squared distances add up."""
+    scales = [(DISTANCE_SCALE * weight / len(fixed)) ** 0.5 for weight, (fixed, _) in maps]
+    fixed = torch.cat([scale * one for scale, (_, (one, _)) in zip(scales, maps, strict=True)])
+    moving = torch.cat([scale * one for scale, (_, (_, one)) in zip(scales, maps, strict=True)])
+    return fixed, moving
