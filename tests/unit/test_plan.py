@@ -250,6 +250,30 @@ def test_variants_with_equal_search_settings_share_one_path_and_others_do_not(pl
     assert one.rois_of("c") == "c"
 
 
+def test_a_fit_reads_the_features_of_upright_images_only_where_they_count(planned):
+    one = planned(
+        methods=["a", "b", "c"],
+        variants={
+            "a": {},
+            "b": {"fit": {"image_terms": {"features": 1}}},
+            "c": {"fit": {"image_terms": {"features": 0, "ncc": 1}}},
+        },
+    )
+    shard = one.datasets["d"].shards()[0]
+    regions, pairs, *others = one.fit_inputs("a", "d", shard)
+    assert (regions, pairs) == (
+        f"{one.root}/correspondences/a/d/{shard}.zarr",
+        f"{one.root}/pairs/d/{shard}.zarr",
+    )
+    assert others == one.shard_images("d", shard)
+    encoder = one.views_of["b"].encoder
+    features = one.fit_inputs("b", "d", shard)[2 + len(others) :]
+    assert features == [
+        f"{one.root}/embeddings/{encoder}/d/{Path(store).stem}/identity.zarr" for store in others
+    ]
+    assert one.fit_inputs("c", "d", shard) == one.fit_inputs("a", "d", shard)
+
+
 def test_variants_that_embed_otherwise_get_paths_of_their_own(planned):
     one = planned(
         methods=["a", "b", "c"],
