@@ -22,7 +22,7 @@ from promptreg.fit_levels import Layers, distance_layers, mask_layers, pyramid
 from promptreg.fit_losses import sdf_loss, soft_dice_loss
 from promptreg.fit_start import best_start, most_alike_start, start_candidates
 from promptreg.geometry import jacobian_determinant, voxel_to_ddf
-from promptreg.image_terms import INTENSITIES, Embeddings, ImageTerms
+from promptreg.image_terms import INTENSITIES, Embeddings, Features, ImageTerms
 from promptreg.parametrizations import Parametrization, StationaryVelocity, parametrizations
 from promptreg.types import Ddf, Grid, Pair, RoiPairs
 
@@ -91,17 +91,14 @@ def fit_ddf(
     grids = pyramid(
         pair.fixed.grid, max_cells=config.max_cells or MAX_CELLS[pair.fixed.grid.ndim], levels=config.levels
     )
+    terms: dict[str, float] = {name: weight for name, weight in config.image_terms.items() if weight > 0}
     with _timed(seconds, "start"):
         candidates = start_candidates(rois, pair.prealignment, kind=config.start, initial=initial)
-        if fitted and config.image_terms:
-            kind = next((one for one in config.image_terms if one in INTENSITIES), INTENSITIES[0])
-            start_kind, start = most_alike_start(pair, candidates, grids[:2][-1], kind=kind, device=device)
-        else:
-            start_kind, start = best_start(rois, candidates, pair.prealignment)
+        start_kind, start = _chosen(candidates, rois, pair, grids[:2][-1], terms if fitted else {})
+        features = Features.of(embeddings, device) if embeddings and "features" in terms else None
 
     def images(grid: Grid) -> ImageTerms | None:
-        terms: dict[str, float] = {name: weight for name, weight in config.image_terms.items() if weight > 0}
-        return ImageTerms(pair, grid, start, terms, embeddings=embeddings, device=device) if terms else None
+        return ImageTerms(pair, grid, start, terms, features=features, device=device) if terms else None
 
     family, coefficients, history = _deform(rois, images, config, grids=grids, start=start, seconds=seconds)
     with _timed(seconds, "finish"):
@@ -109,6 +106,16 @@ def fit_ddf(
         masks = mask_layers(rois, grids[0])
         before, after = _dice(masks, start, None), _dice(masks, start, voxel)
     return FitResult(ddf, start_kind, before, after, folds, np.array(history).reshape(-1, 2), seconds, fitted)
+
+
+def _chosen(
+    candidates: Mapping[str, np.ndarray], rois: RoiPairs, pair: Pair, coarse: Grid, terms: Mapping[str, float]
+) -> tuple[str, np.ndarray]:
+    """The start that makes the images most alike where they take part, else the one that regions bear out."""
+    if not terms:
+        return best_start(rois, candidates, pair.prealignment)
+    kind = next((name for name in terms if name in INTENSITIES), INTENSITIES[0])
+    return most_alike_start(pair, candidates, coarse, kind=kind, device=rois.fixed.device)
 
 
 def _deform(

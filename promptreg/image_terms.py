@@ -8,6 +8,7 @@ squared distance, which needs no relation of intensities.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -29,6 +30,28 @@ Embeddings = tuple[Embedding, Embedding]
 """Of the moving and the fixed image, as they are."""
 
 
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What the encoder's features of both images share (c, *grid.shape), each on its own feature grid."""
+
+    moving: Tensor
+    moving_grid: Grid
+    fixed: Tensor
+    fixed_grid: Grid
+
+    @classmethod
+    def of(cls, embeddings: Embeddings, device: torch.device | str = "cpu") -> Features:
+        """Read them from the embeddings of both images."""
+        moving, fixed = embeddings
+        maps = shared_components(fixed, moving)
+        return cls(maps[1].to(device), moving.feature_grid, maps[0].to(device), fixed.feature_grid)
+
+    def on(self, grid: Grid, start: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Return fixed features on `grid` (c, *grid.shape), and moving ones as `start` lays them."""
+        fixed = brought(self.fixed, self.fixed_grid, grid, np.eye(grid.ndim + 1))
+        return fixed, brought(self.moving, self.moving_grid, grid, start)
+
+
 class ImageTerms:
     """Weighted dissimilarities of a pair on one grid over the fixed field of view.
 
@@ -43,15 +66,15 @@ class ImageTerms:
         start: np.ndarray,
         weights: Mapping[str, float],
         *,
-        embeddings: Embeddings | None = None,
+        features: Features | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
         """Prepare terms `weights` (name to weight) of a pair; `start` is a world map, fixed to moving.
 
         Raises:
-            ValueError: features are asked for without embeddings.
+            ValueError: features have a weight and are not there.
         """
-        if "features" in weights and embeddings is None:
+        if "features" in weights and features is None:
             msg = f"{pair.name or 'pair'}: the image term 'features' needs the embeddings of both images"
             raise ValueError(msg)
         self._start = start
@@ -60,11 +83,10 @@ class ImageTerms:
         self._inside = self._images.overlap(start)
         self._cells = cell_indices(grid.shape, device)
         maps = []
-        if "mind" in self._weights:
-            maps.append((self._weights["mind"], self._mind()))
-        if "features" in self._weights and embeddings is not None:
-            both = _features(embeddings, grid, start)
-            maps.append((self._weights["features"], (both[0].to(device), both[1].to(device))))
+        if "mind" in weights:
+            maps.append((weights["mind"], self._mind()))
+        if "features" in weights and features is not None:
+            maps.append((weights["features"], features.on(grid, start)))
         self._maps = _joined(maps) if maps else None
 
     def __call__(self, displacement: Tensor) -> Tensor:
@@ -90,16 +112,6 @@ class ImageTerms:
         """MIND-SSC (C, *grid.shape) of the fixed image and of the moving one as `start` lays it."""
         images = self._images
         return mind_ssc(images.fixed[0]), mind_ssc(images.moved(self._start)[0])
-
-
-def _features(embeddings: Embeddings, grid: Grid, start: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Shared components (c, *grid.shape) of fixed features and of moving ones as `start` lays them."""
-    moving, fixed = embeddings
-    maps = shared_components(fixed, moving)
-    return (
-        brought(maps[0], fixed.feature_grid, grid, np.eye(grid.ndim + 1)),
-        brought(maps[1], moving.feature_grid, grid, start),
-    )
 
 
 def _joined(maps: list[tuple[float, tuple[Tensor, Tensor]]]) -> tuple[Tensor, Tensor]:

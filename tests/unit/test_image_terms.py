@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from promptreg.geometry import default_affine
-from promptreg.image_terms import ImageTerms
+from promptreg.image_terms import Features, ImageTerms
 from promptreg.types import Embedding, Grid, Image, Pair
 
 ALL = {"ncc": 1.0, "mi": 1.0, "mind": 1.0, "features": 1.0}
@@ -39,11 +39,11 @@ def loss(
     features: tuple[Tensor, Tensor] | None = None,
 ) -> float:
     grid = pair.fixed.grid
-    embeddings = None if features is None else (embedded(features[0]), embedded(features[1]))
+    shared = None if features is None else Features.of((embedded(features[0]), embedded(features[1])))
     place = np.eye(grid.ndim + 1) if start is None else start
     displacement = torch.zeros(grid.ndim, *grid.shape)
     displacement[-1] = shift
-    return ImageTerms(pair, grid, place, weights, embeddings=embeddings)(displacement).item()
+    return ImageTerms(pair, grid, place, weights, features=shared)(displacement).item()
 
 
 @pytest.mark.parametrize("shape", [(40, 44), (12, 20, 22)])
