@@ -62,7 +62,8 @@ LAYERS = (
             "correspond",
             "active",
         ),
-        *("fit_bases", "fit_levels", "fit_losses", "fit_start", "parametrizations", "ddf", "pipeline"),
+        *("fit_bases", "fit_levels", "fit_losses", "fit_start", "parametrizations", "regrid", "mind"),
+        *("shared_components", "image_terms", "ddf", "pipeline"),
     ),
     ("baselines",),
     (
