@@ -55,8 +55,8 @@ class Features:
 class ImageTerms:
     """Weighted dissimilarities of a pair on one grid over the fixed field of view.
 
-    Descriptors of the moving image are made, or read, as `start` lays it into the fixed one, so that a
-    descriptor that is tied to directions is compared where both images have the same ones.
+    MIND-SSC of the moving image is made as `start` lays it into the fixed one, so that its directions are
+    compared with the same ones. Features are only read there: they are those of the image as it is.
     """
 
     def __init__(
