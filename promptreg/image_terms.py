@@ -26,6 +26,12 @@ INTENSITIES = ("ncc", "mi")
 DISTANCE_SCALE = 12.0
 """A mean squared distance of descriptors counts so many times, as in ConvexAdam: a sum over MIND-SSC's 12."""
 
+APART = 1.5
+"""Every second cell suffices for descriptors along axes of a volume whose cells are at most so many smallest
+ones long: neighbouring descriptors are made of the same cells."""
+
+Cells = tuple[slice, ...]
+"""One slice for each axis of a grid."""
 Embeddings = tuple[Embedding, Embedding]
 """Of the moving and the fixed image, as they are."""
 
@@ -81,13 +87,14 @@ class ImageTerms:
         self._weights = weights
         self._images = image_layers(pair, grid, device)
         self._inside = self._images.overlap(start)
-        self._cells = cell_indices(grid.shape, device)
+        self._every = _every_second(grid)
+        self._cells = cell_indices(grid.shape, device)[self._every]
         maps = []
         if "mind" in weights:
             maps.append((weights["mind"], self._mind()))
         if "features" in weights and features is not None:
             maps.append((weights["features"], features.on(grid, start)))
-        self._maps = _joined(maps) if maps else None
+        self._maps = _joined(maps, self._every) if maps else None
 
     def __call__(self, displacement: Tensor) -> Tensor:
         """Return the weighted sum over the cells that `start` sends into the moving field of view.
@@ -104,8 +111,10 @@ class ImageTerms:
                 total = total + self._weights[kind] * loss
         if self._maps is not None:
             fixed, moving = self._maps
-            moved = sample(moving, self._cells + displacement.movedim(0, -1), padding="border")
-            total = total + (moved - fixed).square().sum(0)[self._inside].mean()
+            read_at = self._cells + displacement.movedim(0, -1)[self._every]
+            squared = (sample(moving, read_at, padding="border") - fixed).square().sum(0)
+            inside = self._inside[self._every]
+            total = total + (squared * inside).sum() / inside.sum().clamp(min=1)
         return total
 
     def _mind(self) -> tuple[Tensor, Tensor]:
@@ -114,9 +123,15 @@ class ImageTerms:
         return mind_ssc(images.fixed[0]), mind_ssc(images.moved(self._start)[0])
 
 
-def _joined(maps: list[tuple[float, tuple[Tensor, Tensor]]]) -> tuple[Tensor, Tensor]:
-    """Lay descriptors one after the other, weighted: their squared distances add up."""
+def _joined(maps: list[tuple[float, tuple[Tensor, Tensor]]], every: Cells) -> tuple[Tensor, Tensor]:
+    """Lay descriptors one after the other, weighted: their squared distances add up; the fixed at `every`."""
     scales = [(DISTANCE_SCALE * weight / len(fixed)) ** 0.5 for weight, (fixed, _) in maps]
-    fixed = torch.cat([scale * one for scale, (_, (one, _)) in zip(scales, maps, strict=True)])
+    fixed = torch.cat([scale * one[:, *every] for scale, (_, (one, _)) in zip(scales, maps, strict=True)])
     moving = torch.cat([scale * one for scale, (_, (_, one)) in zip(scales, maps, strict=True)])
     return fixed, moving
+
+
+def _every_second(grid: Grid) -> Cells:
+    """The cells of a grid on which descriptors are compared: all of a plane, fewer of a volume."""
+    close = (grid.spacing < APART * grid.spacing.min()) & (grid.ndim == 3)
+    return tuple(slice(None, None, 2 if one else 1) for one in close)

@@ -104,6 +104,19 @@ def test_cells_that_the_start_sends_beyond_the_moving_image_do_not_count() -> No
     assert other == pytest.approx(as_is, rel=0.02)
 
 
+@pytest.mark.parametrize(("thickness", "counts"), [(1.0, False), (3.0, True)])
+def test_of_close_cells_of_a_volume_every_second_one_is_compared_and_all_thick_slices(
+    thickness: float, counts: bool
+) -> None:
+    grid = Grid((12, 20, 22), default_affine(3, (thickness, 1, 1)))
+    image, plain = Image(picture(*grid.shape), grid), torch.zeros(4, *grid.shape)
+    odd_slices = plain.clone()
+    odd_slices[:, 1::2] = 1
+    features = Features(plain, grid, odd_slices, grid)
+    terms = ImageTerms(Pair(image, image, np.eye(4)), grid, np.eye(4), {"features": 1}, features=features)
+    assert (terms(torch.zeros(3, *grid.shape)).item() > 0) is counts
+
+
 def test_a_start_into_nowhere_leaves_nothing_to_compare() -> None:
     away = np.eye(3)
     away[:2, 2] = 1000
