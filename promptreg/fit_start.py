@@ -2,9 +2,8 @@
 
 Every map is a homogeneous world map, fixed to moving, the pre-alignment included. A ridge pulls the
 linear part towards the pre-alignment's, so that few or badly spread regions give no wild map. The map
-that best predicts regions it has not seen is the start: the richest one always explains its own best.
-Where intensities take part in the fit, it is the map that makes the images most alike: they had no part in
-the regions.
+that best predicts regions it has not seen is the start: the richest one always explains its own best. Where
+images take part in the fit, they decide (`image_start`).
 """
 
 from __future__ import annotations
@@ -13,13 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from promptreg.fit_levels import image_layers
-from promptreg.fit_losses import image_loss
 from promptreg.geometry import world_coordinates
-from promptreg.types import Grid, Pair, RoiPairs
+from promptreg.types import Grid, RoiPairs
 
 CENTROID_SIGMA = 0.03
 """Expected scatter of a centroid about an affine map, fraction of the longest side: the scale of outliers."""
@@ -56,7 +52,7 @@ def start_candidates(
     return {
         name: start
         for name, start in starts.items()
-        if name == "prealignment" or _is_sane(start, prealignment)
+        if name == "prealignment" or is_sane(start, prealignment)
     }
 
 
@@ -76,28 +72,6 @@ def best_start(
         return name, candidates[name]
     errors = {name: _held_out_error(name, start, regions, prealignment) for name, start in candidates.items()}
     name = min(errors, key=lambda one: errors[one])
-    return name, candidates[name]
-
-
-def most_alike_start(
-    pair: Pair, candidates: Mapping[str, np.ndarray], grid: Grid, *, kind: str, device: torch.device
-) -> tuple[str, np.ndarray]:
-    """Return the name and map that make the images most alike on `grid`, a coarse one; the first of equals.
-
-    `kind` is the similarity of `promptreg.fit_losses.image_loss`. It counts by the share of the grid that a
-    map sends into the moving field of view: a map that looks past what is unlike must not win by that.
-    """
-    images = image_layers(pair, grid, device)
-
-    def unlike(start: np.ndarray) -> float:
-        inside = images.overlap(start)
-        if not inside.any():
-            return 0.0
-        loss = image_loss(images.moved(start)[0], images.fixed[0], inside, kind=kind)
-        return float(loss * inside.float().mean())
-
-    losses = {name: unlike(start) for name, start in candidates.items()}
-    name = min(losses, key=lambda one: losses[one])
     return name, candidates[name]
 
 
@@ -154,7 +128,8 @@ def _held_out_error(name: str, start: np.ndarray, regions: _Centroids, prealignm
     return float(np.average(errors.clip(max=3 * sigma), weights=regions.weights))
 
 
-def _is_sane(start: np.ndarray, prealignment: np.ndarray) -> bool:
+def is_sane(start: np.ndarray, prealignment: np.ndarray) -> bool:
+    """Whether a world map neither folds nor stretches threefold, beside the pre-alignment."""
     relative = start[:-1, :-1] @ np.linalg.inv(prealignment[:-1, :-1])
     stretch = np.linalg.svd(relative, compute_uv=False)
     return bool(np.linalg.det(relative) > 0 and stretch.max() < 3 and stretch.min() > 1 / 3)

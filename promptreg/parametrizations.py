@@ -77,6 +77,15 @@ class Affine:
         """Return the voxel-form field (ndim, *grid.shape)."""
         return (self._position @ coefficients.T / self._spacing).movedim(-1, 0)
 
+    def world_map(self, coefficients: Tensor) -> np.ndarray:
+        """Return the homogeneous world map (ndim + 1, ndim + 1) of the same deformation."""
+        n, halves = self.grid.ndim, np.array(self.grid.shape) / 2
+        slopes = coefficients.detach().double().cpu().numpy() / self.grid.spacing[:, None]
+        index = np.eye(n + 1)
+        index[:n, :n] += slopes[:, :n] / halves
+        index[:n, n] += slopes[:, n] - (slopes[:, :n] / halves) @ (halves - 0.5)
+        return self.grid.affine @ index @ np.linalg.inv(self.grid.affine)
+
     def penalty(self, coefficients: Tensor, kind: Penalty) -> Tensor:
         """Return zero: an affine map is never penalized."""
         return coefficients.new_zeros(())

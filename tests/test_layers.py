@@ -63,7 +63,7 @@ LAYERS = (
             "active",
         ),
         *("fit_bases", "fit_levels", "fit_losses", "fit_start", "parametrizations", "regrid", "mind"),
-        *("shared_components", "image_terms", "ddf", "pipeline"),
+        *("shared_components", "image_terms", "fit_descent", "image_start", "ddf", "pipeline"),
     ),
     ("baselines",),
     (

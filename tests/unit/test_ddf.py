@@ -121,6 +121,19 @@ def test_no_usable_region_returns_the_start_alone_and_says_so(n_regions: int) ->
     )
 
 
+def test_images_that_take_part_are_registered_even_without_any_region() -> None:
+    rois, blank = shifted_disc(6)
+    grid = rois.fixed_grid
+    images = [Image(discs, grid) for discs in (rois.moving, rois.fixed)]
+    pair = replace(blank, moving=images[0], fixed=images[1])
+    empty = torch.zeros(0, *grid.shape)
+    result = fit_ddf(
+        rois_of(empty, empty, grid, grid), pair, FAST.model_copy(update={"image_terms": {"ncc": 3}})
+    )
+    assert result.fitted
+    assert error_inside(result, rois.fixed, [6, 0]).mean() < 1
+
+
 def test_without_regions_a_global_affine_prior_is_the_start() -> None:
     grid = Grid((40, 40), default_affine(2), "px")
     prior = np.eye(3)

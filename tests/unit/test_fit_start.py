@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from promptreg.fit_start import best_start, centroids, most_alike_start, start_candidates
-from promptreg.geometry import apply_affine, default_affine, resample, world_coordinates
-from promptreg.types import Grid, Image, Pair, RoiPairs
+from promptreg.fit_start import best_start, centroids, start_candidates
+from promptreg.geometry import apply_affine, default_affine, world_coordinates
+from promptreg.types import Grid, RoiPairs
 
 GRIDS = {2: Grid((80, 80), default_affine(2)), 3: Grid((16, 40, 40), default_affine(3, [4.0, 2, 2]))}
 CENTERS = {
@@ -153,35 +153,3 @@ def test_one_region_far_from_where_it_was_expected_moves_the_start() -> None:
         torch.ones(1),
     )
     assert best_start(rois, start_candidates(rois, np.eye(3)), np.eye(3))[0] == "translation"
-
-
-def textured(ndim: int, seed: int = 0) -> Image:
-    """An image of blobs."""
-    noise = torch.randn(1, *[8] * ndim, generator=torch.Generator().manual_seed(seed))
-    mode = {2: "bicubic", 3: "trilinear"}[ndim]
-    return Image(torch.nn.functional.interpolate(noise[None], GRIDS[ndim].shape, mode=mode)[0], GRIDS[ndim])
-
-
-@pytest.mark.parametrize("kind", ["ncc", "mi"])
-@pytest.mark.parametrize("ndim", [2, 3])
-def test_images_tell_the_true_map_from_others(ndim: int, kind: str) -> None:
-    fixed, grid, truth = textured(ndim), GRIDS[ndim], TRUTHS[ndim]
-    seen = Grid(grid.shape, np.linalg.inv(truth) @ grid.affine)
-    moving = Image(1 - resample(fixed.data, grid, seen, padding="border"), grid)
-    pair = Pair(moving, fixed, np.eye(ndim + 1))
-    others = {"prealignment": np.eye(ndim + 1), "affine": truth, "initial": np.linalg.inv(truth)}
-    name, start = most_alike_start(pair, others, grid, kind=kind, device=torch.device("cpu"))
-    assert name == "affine"
-    assert start is truth
-
-
-def test_a_map_that_looks_past_the_images_does_not_win_by_the_rest() -> None:
-    fixed, grid = textured(2), GRIDS[2]
-    noise = torch.randn(fixed.data.shape, generator=torch.Generator().manual_seed(1))
-    data = fixed.data + 0.3 * noise
-    data[..., -16:] = fixed.data[..., :16]
-    shifted = np.eye(3)
-    shifted[0, 2] = grid.shape[1] - 16
-    pair = Pair(Image(data, grid), fixed, np.eye(3))
-    starts = {"translation": shifted, "prealignment": np.eye(3)}
-    assert most_alike_start(pair, starts, grid, kind="ncc", device=torch.device("cpu"))[0] == "prealignment"

@@ -53,6 +53,7 @@ def test_an_affine_deformation_is_the_affine_world_map() -> None:
     torch.testing.assert_close(
         found.displacement, affine_to_ddf(matrix, GRID).displacement, atol=1e-4, rtol=1e-4
     )
+    assert Affine(GRID).world_map(coefficients) == pytest.approx(matrix, abs=1e-6)
 
 
 def test_a_large_random_velocity_folds_nowhere_while_the_same_free_form_does() -> None:
