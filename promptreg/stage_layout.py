@@ -37,7 +37,7 @@ class StageLayout:
 
     def __init__(self, raw: Mapping[str, Any]) -> None:
         self.config: Config = load(raw)
-        self.root = self.config.results_dir
+        self.root = str(Path(self.config.results_dir).expanduser())
         data = availability(self.config)
         self.to_fetch, self.left_out = data.to_fetch, dict(data.left_out)
         self.data_root = str(root_of(self.config))

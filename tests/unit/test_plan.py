@@ -189,6 +189,11 @@ def test_the_results_folder_moves_everything_and_changes_no_result(planned):
     assert all(path.startswith("elsewhere/") for path in there.embeddings("promptreg", "d", "000"))
 
 
+def test_a_results_folder_in_the_home_is_not_a_folder_named_tilde(planned, monkeypatch):
+    monkeypatch.setenv("HOME", "/homes/me")
+    assert planned(results_dir="~/runs").root == "/homes/me/runs"
+
+
 def test_an_appended_pair_leaves_full_shards_as_they_are(tmp_path, planned):
     before = jobs(planned())
     manifest(tmp_path, 6)
