@@ -2,36 +2,78 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
 from promptreg.baselines.base import BaselineUnavailable
 from promptreg.baselines.learned import canonical, predicted
 from promptreg.baselines.learned_file import read_network, stated
+from promptreg.baselines.planes import predicted_by_planes
 from promptreg.baselines.working import both_images, common_shape, working_grid
 from promptreg.checkpoints import shipped_file
 from promptreg.config import Baselines
 from promptreg.device import choose_device
-from promptreg.nets.registration.recipes import MULTIPLE
+from promptreg.geometry import cell_indices, sample
 from promptreg.nets.weightfile import check_record
 from promptreg.types import Ddf, Pair
 
 WEIGHTS = shipped_file("synthmorph")
 
 
+MULTIPLE = 16
+"""Sides of the working grid: the network halves them four times."""
+PASSES = 3
+"""Each pass registers what the last one left. In the plane, on scenes that the network was not trained on,
+one raises the overlap of labels from 0.384 to 0.548, three to 0.605, five to 0.609, eight to 0.592."""
+
+Prediction = Callable[[Tensor, Tensor], Tensor]
+"""From a moving and a fixed image (1, *shape) to a voxel-form field (ndim, *shape)."""
+
+
 class SynthMorph:
-    """One pass over a planar pair on a working grid as coarse as the training images."""
+    """A few passes over a pair on a working grid as coarse as the training images.
+
+    Volumes are read plane by plane, unless there is a network for volumes.
+    """
 
     def register(self, pair: Pair, settings: Baselines, workdir: Path) -> Ddf:
         """Return the network's field and then the pre-alignment as one canonical field."""
         del workdir
         grid = pair.fixed.grid
-        net, cells = loaded(grid.ndim)
+        predict, cells = _prediction(grid.ndim, settings.device)
         working = working_grid(grid, cells, common_shape([grid], cells, MULTIPLE))
-        moving, fixed = both_images(pair, working)
-        return canonical(predicted(net.to(choose_device(settings.device)), moving, fixed), working, pair)
+        # An edge of the field of view in a margin, where the other image has none, would pass for motion.
+        moving, fixed = both_images(pair, working, padding="border")
+        return canonical(repeated(predict, moving, fixed), working, pair)
+
+
+def repeated(predict: Prediction, moving: Tensor, fixed: Tensor, *, passes: int = PASSES) -> Tensor:
+    """Return one voxel-form field (ndim, *shape) for several passes over images (1, *shape)."""
+    cells = cell_indices(fixed.shape[1:])
+    field = predict(moving, fixed)
+    for _ in range(passes - 1):
+        moved = sample(moving, cells + field.movedim(0, -1), padding="border")
+        step = predict(moved, fixed)
+        field = step + sample(field, cells + step.movedim(0, -1), padding="border")
+    return field
+
+
+def _prediction(ndim: int, device: str) -> tuple[Prediction, int]:
+    """One pass, and how many cells the longest side of its working grid has."""
+    if ndim in dimensions():
+        net, cells = loaded(ndim)
+        return partial(predicted, net.to(choose_device(device))), cells
+    net, cells = loaded(2)
+    return partial(predicted_by_planes, net.to(choose_device(device))), cells
+
+
+def dimensions(path: Path = WEIGHTS) -> list[int]:
+    """Return the dimensions of images for which there is a network."""
+    networks = stated(path)["networks"] if path.is_file() else {}
+    return [ndim for ndim in (2, 3) if f"{ndim}d" in networks]
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -35,10 +36,15 @@ def working_grid(fixed: Grid, cells: int, shape: Sequence[int]) -> Grid:
     return Grid(tuple(shape), inner.affine @ margin, fixed.unit)
 
 
-def both_images(pair: Pair, working: Grid) -> tuple[Tensor, Tensor]:
-    """Return the moving image, pre-aligned, and the fixed one on a working grid, (1, *shape) in [0, 1]."""
-    moving = _sampled(pair.moving, working, pair.prealignment)
-    return moving, _sampled(pair.fixed, working, np.eye(working.ndim + 1))
+def both_images(
+    pair: Pair, working: Grid, *, padding: Literal["zeros", "border"] = "zeros"
+) -> tuple[Tensor, Tensor]:
+    """Return the moving image, pre-aligned, and the fixed one on a working grid, (1, *shape) in [0, 1].
+
+    `padding` is what lies beyond an image's field of view: nothing, or its edge continued.
+    """
+    moving = _sampled(pair.moving, working, pair.prealignment, padding)
+    return moving, _sampled(pair.fixed, working, np.eye(working.ndim + 1), padding)
 
 
 def label_map(labels: Tensor, grid: Grid, working: Grid, start: np.ndarray) -> Tensor:
@@ -47,11 +53,11 @@ def label_map(labels: Tensor, grid: Grid, working: Grid, start: np.ndarray) -> T
     return found.round().to(torch.int32)
 
 
-def _sampled(image: Image, working: Grid, start: np.ndarray) -> Tensor:
+def _sampled(image: Image, working: Grid, start: np.ndarray, padding: Literal["zeros", "border"]) -> Tensor:
     """One grey channel between two percentiles, averaged over cells as large as the working ones."""
     grey = torch.from_numpy(one_channel(image.data))[None]
     low, high = np.percentile(grey.numpy(), PERCENTILES)
     grey = ((grey - low) / max(high - low, 1e-6)).clamp(0, 1)
     step = float(working.spacing.min())
     coarse = limited(image.grid, max(1, round(float(image.grid.extent.max()) / step)))
-    return resample(antialiased(grey, image.grid, coarse), coarse, working, transform=start)
+    return resample(antialiased(grey, image.grid, coarse), coarse, working, transform=start, padding=padding)

@@ -116,8 +116,8 @@ BASELINES = table(
         "synthmorph",
         "promptreg.baselines.synthmorph:SynthMorph",
         "VoxelMorph's network trained on synthetic scenes by the overlap of labels (SynthMorph's idea)",
-        settings="our own weights, not the released ones; published smoothness",
-        dims=(2,),
+        settings="our own weights, not the released ones; published smoothness; three passes, each on what "
+        "the last left; volumes plane by plane in three directions",
         supervision="synthetic images",
         shipped="synthmorph",
         trained_on="synthetic images alone",
