@@ -69,6 +69,7 @@ class Config(Section):
             "identity",
             "affine",
             "niftyreg",
+            "synthmorph",
             "same_coordinate",
             "promptreg",
             "promptreg_image",
