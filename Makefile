@@ -4,7 +4,17 @@ CORES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test soak test-all slurm bench train lint generate lock clean
+# Data of `make paper`: the paper's, those that are public, or the embedded demo. OPTIONS are Snakemake's, SET settings.
+ON ?= paper
+TABLE1_paper := config/benchmark.yaml
+TABLE1_public := config/benchmark.yaml config/benchmark_public.yaml
+TABLE1_demo := config/config.yaml
+ABLATE_paper := config/prostate.yaml
+ABLATE_public := config/prostate.yaml config/prostate_public.yaml
+ABLATE_demo :=
+ABLATIONS := prompts sigma views steps
+
+.PHONY: demo paper test soak test-all slurm bench train lint generate lock clean
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -15,6 +25,16 @@ $(VENV)/installed: requirements.lock pyproject.toml
 demo: $(VENV)/installed ## the benchmark on embedded data: tables, figures and report in results/
 	$(BIN)/snakemake --cores $(CORES) --quiet rules
 	@echo "open results/report.html"
+
+paper: $(VENV)/installed ## Tables 1 to 4, Fig. 5 and steps one by one, a report each; ON=public, ON=demo
+	$(if $(TABLE1_$(ON)),,$(error ON=$(ON): expected paper, public or demo))
+	$(BIN)/snakemake --cores $(CORES) --quiet rules $(OPTIONS) --configfile $(TABLE1_$(ON)) \
+		--config results_dir=results/paper/$(ON)/table1 $(SET)
+	for ablation in $(ABLATIONS); do \
+		$(BIN)/snakemake --cores $(CORES) --quiet rules $(OPTIONS) \
+			--configfile $(ABLATE_$(ON)) config/ablation_$$ablation.yaml \
+			--config results_dir=results/paper/$(ON)/$$ablation $(SET) || exit 1; \
+	done
 
 test: $(VENV)/installed ## the tests that need no more than minutes
 	$(BIN)/python -m pytest -n $(CORES) -m "not slow and not slurm and not gpu and not bench"

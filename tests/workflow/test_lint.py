@@ -123,6 +123,35 @@ def test_the_paper_s_ablations_are_planned_on_all_subjects_of_one_data_set(
     assert re.search(r"^pairs +2$", found.stdout, flags=re.MULTILINE)
 
 
+def test_the_paper_s_ablations_are_planned_on_what_is_public(folder: Path, releases: Path) -> None:
+    found = planned(folder, "prostate.yaml", "prostate_public.yaml", "ablation_views.yaml", data=releases)
+    assert found.returncode == 0, found.stdout[-3000:]
+    assert re.search(r"^pairs +[1-9]\d*$", found.stdout, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("data", ["paper", "public", "demo"])
+def test_one_command_makes_all_tables_of_the_paper(data: str) -> None:
+    said = subprocess.run(
+        ["make", "--dry-run", "paper", f"ON={data}", "SET=model=blend"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
+    named = set(re.findall(r"config/\S+\.yaml", said.replace("$ablation", "views")))
+    assert "config/ablation_views.yaml" in named
+    assert all((ROOT / name).is_file() for name in named)
+    assert f"results_dir=results/paper/{data}/table1 model=blend" in said
+
+
+def test_data_that_nobody_knows_are_refused_by_name() -> None:
+    said = subprocess.run(
+        ["make", "--dry-run", "paper", "ON=nowhere"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert said.returncode != 0
+    assert "ON=nowhere: expected paper, public or demo" in said.stderr
+
+
 def test_the_profile_at_the_root_is_used_without_being_named(fresh: Benchmark) -> None:
     said = fresh.complete("--dry-run")
     assert "profiles/default" in said
