@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from forked_stages import commands, run
-from scipy import stats
+from recomputed import check
 from tiny_benchmark import SETTINGS, Benchmark, tiny_pairs
 
 # A minute or more: every stage runs on two data sets.
@@ -45,6 +44,7 @@ def results(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> Path:
     folder = tmp_path_factory.mktemp("analyses")
     benchmark = Benchmark(folder, tiny_pairs(folder), SETTINGS, checkout)
     targets = [str(benchmark.results / f"figures/{name}.png") for name in ANALYSES]
+    targets.append(str(benchmark.results / "tables/table1.csv"))
     for command in commands(benchmark, *targets, **CHANGES):
         for output in command.outputs:
             output.parent.mkdir(parents=True, exist_ok=True)
@@ -75,12 +75,11 @@ def test_a_grid_embeds_and_searches_once(results: Path) -> None:
     assert {one.name for one in (results / "correspondences").iterdir()} == {"promptreg", "one_prompt"}
 
 
-def test_the_means_of_a_grid_are_those_of_the_measures(results: Path, measures: pd.DataFrame) -> None:
-    ours = table(results, "grid").query("not published and n > 0")
-    for row in ours.itertuples():
-        here = measures.query("entry == @row.entry and dataset == @row.dataset and group == @row.group")
-        values = here[here["metric"] == row.metric].groupby("pair")["value"].mean()
-        assert row.mean == pytest.approx(values.mean(), rel=1e-5)
+def test_every_number_of_every_analysis_is_found_again(results: Path) -> None:
+    assert check(results) > 500
+
+
+def test_published_numbers_stand_beside_the_rows_that_are_the_same(results: Path) -> None:
     published = table(results, "grid").query("published")
     assert published[["entry", "metric", "mean"]].to_numpy().tolist() == [
         ["one_prompt", "dice", 70.07],
@@ -107,23 +106,6 @@ def test_the_fields_of_doing_nothing_undo_each_other(results: Path, measures: pd
     assert set(shares) <= {0.0, 100.0}
 
 
-def test_rank_correlations_are_those_of_the_stored_points(results: Path) -> None:
-    points = pd.concat(map(pd.read_parquet, sorted((results / "calibration").rglob("*.parquet"))))
-    data = table(results, "calibration").drop_duplicates(["dataset", "group", "entry", "predictor"])
-    compared = 0
-    for row in data.dropna(subset="rho").itertuples():
-        here = points.query("dataset == @row.dataset and group == @row.group and entry == @row.entry")
-        here = here[here["predictor"] == row.predictor]
-        assert row.n_points == len(here)
-        assert row.rho == pytest.approx(stats.spearmanr(here["predicted"], here["error"])[0], rel=1e-4)
-        compared += 1
-    assert compared >= 4
-
-
-def test_seconds_and_operations_are_sums_over_stages(results: Path) -> None:
-    costs = pd.read_parquet(results / "timings.parquet").query("variant == 'promptreg' and group == 'blobs'")
-    row = table(results, "efficiency").query("entry == 'promptreg' and group == 'blobs'").iloc[0]
-    for start, column, unit in (("seconds_", "seconds", 1.0), ("flops_", "gflop", 1e9)):
-        own = costs[costs["metric"].str.startswith(start)].groupby("pair")["value"].sum()
-        assert row[column] == pytest.approx(np.median(own) / unit, rel=1e-4)
+def test_operations_of_every_stage_are_counted(results: Path) -> None:
+    costs = pd.read_parquet(results / "timings.parquet").query("variant == 'promptreg'")
     assert {"flops_embed", "flops_search"} <= set(costs["metric"])
