@@ -62,7 +62,10 @@ def prompt_region(
     name = image.name or "the moving image"
     if labels is None or not np.any(labels):
         state = "has no labels" if labels is None else "has an empty label map"
-        msg = f"prompts.where is '{where}', but {name} {state}: provide moving labels, or use 'body'"
+        msg = (
+            f"prompts.where places prompts {where} labels, but {name} {state}: provide moving labels, or set "
+            "it to 'body'"
+        )
         raise ValueError(msg)
     if labels.shape != image.grid.shape:
         msg = (

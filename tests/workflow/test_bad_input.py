@@ -114,7 +114,7 @@ def test_prompts_inside_labels_fail_where_there_are_none_and_the_baseline_goes_o
 ) -> None:
     rows = mixed[1][mixed[1]["pair"] == "no_labels"].set_index("method")
     assert rows.loc["promptreg", "status"] == "failed"
-    assert "has no labels: provide moving labels, or use 'body'" in rows.loc["promptreg", "reason"]
+    assert "has no labels: provide moving labels, or set it to 'body'" in rows.loc["promptreg", "reason"]
     assert "landmark_tre" in set(rows.loc[["identity"], "metric"])
 
 
