@@ -1,4 +1,4 @@
-"""Do Dice and centroid TRE tell the same story? Automatic warnings for tables and reports.
+"""Do measures tell the same story, and are they of what they seem to be? Automatic warnings for reports.
 
 Two equal balls of radius r, displaced by d, have Dice 1 - 3d/4r + d^3/16r^3: a mean Dice of 8 % beside a
 centroid TRE of 5 mm is impossible for a structure of 25 mm radius, whoever prints it.
@@ -15,6 +15,11 @@ from promptreg.records import entries
 
 DICE_EXCESS, DICE_DEFICIT = 25.0, 50.0
 CASE = ["dataset", "group", "entry", "label"]
+ALL = "all methods"
+N_NAMED = 3
+"""Pairs that a warning names."""
+_SPANS = {"dice": 1, "centroid_tre": 2}
+"""Decimals."""
 
 
 def dice_of_balls(distance: float, radius: float, ndim: int) -> float:
@@ -49,7 +54,8 @@ def law_warnings(frame: pd.DataFrame) -> pd.DataFrame:
     """Check the mean Dice, centroid TRE and volume of every entry and structure against the law.
 
     Returns the columns dataset, group, entry, label, warning; pairs whose structure is empty or absent are
-    left out, because their TRE is undefined (their number stands in every table).
+    left out, because their TRE is undefined (their number stands in every table). Where every entry breaks
+    the law the structure is the reason, and there is one row for all of them.
     """
     known = frame[frame["metric"].isin(["dice", "centroid_tre", "volume"]) & (frame["status"] == "ok")]
     known = known.assign(entry=entries(known))
@@ -65,8 +71,22 @@ def law_warnings(frame: pd.DataFrame) -> pd.DataFrame:
     )
     means = means.reindex(columns=["dice", "centroid_tre", "volume", "ndim"]).dropna()
     texts = [consistency_warning(d, tre, v, round(n)) for d, tre, v, n in means.to_numpy(float).tolist()]
-    found = means.assign(warning=texts).reset_index()[[*CASE, "warning"]]
-    return found[found["warning"] != ""].reset_index(drop=True)
+    found = means.assign(warning=texts).reset_index()
+    parts = [_of_structure(part) for _, part in found.groupby(["dataset", "group", "label"], sort=False)]
+    return pd.concat(parts)[[*CASE, "warning"]].reset_index(drop=True)
+
+
+def _of_structure(part: pd.DataFrame) -> pd.DataFrame:
+    """The warnings of one structure; those of all entries are one."""
+    told = part[part["warning"] != ""]
+    if len(told) < 2 or len(told) < len(part):
+        return told
+    spans = [f"{told[name].min():.{n}f} to {told[name].max():.{n}f}" for name, n in _SPANS.items()]
+    text = (
+        f"Dice {spans[0]} % and centroid TRE {spans[1]} disagree with every method: this is no disc "
+        "or ball (it is thin, hollow or in parts), or its annotations are not of the same thing"
+    )
+    return told.head(1).assign(entry=ALL, warning=text)
 
 
 def rank_warnings(summary: pd.DataFrame) -> pd.DataFrame:
@@ -99,5 +119,25 @@ def unit_warnings(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     for (dataset, group, metric), part in chosen.groupby(["dataset", "group", "metric"], sort=False):
         if len(units := sorted(set(part["unit"]))) > 1:
             text = f"{metric} is in {' and '.join(units)} within one group: each unit has a mean of its own"
-            rows.append((dataset, group, "all methods", "", text))
+            rows.append((dataset, group, ALL, "", text))
+    return pd.DataFrame(rows, columns=[*CASE, "warning"])
+
+
+def acceptance_warnings(frame: pd.DataFrame) -> pd.DataFrame:
+    """Report each entry that accepted no region of some pairs, whose start, or images, speak alone there.
+
+    Returns the columns dataset, group, entry, label (empty), warning.
+    """
+    known = frame[(frame["metric"] == "accepted") & frame["value"].notna()]
+    known = known.assign(entry=entries(known))
+    rows = []
+    for (dataset, group, entry), part in known.groupby(["dataset", "group", "entry"], sort=False):
+        lost = list(part.loc[part["value"] == 0, "pair"])
+        if lost:
+            named = ", ".join(lost[:N_NAMED]) + (", ..." if len(lost) > N_NAMED else "")
+            text = (
+                f"no region was accepted on {len(lost)} of {len(part)} pairs ({named}): what was measured "
+                "there is the start of the fit, and images where they take part in it"
+            )
+            rows.append((dataset, group, entry, "", text))
     return pd.DataFrame(rows, columns=[*CASE, "warning"])

@@ -16,7 +16,7 @@ import PIL.Image
 import yaml
 
 from promptreg.config import Config
-from promptreg.consistency import law_warnings, rank_warnings, unit_warnings
+from promptreg.consistency import acceptance_warnings, law_warnings, rank_warnings, unit_warnings
 from promptreg.disclosure import licences_of
 from promptreg.provenance import versions
 from promptreg.published import WARNING
@@ -69,7 +69,8 @@ def run(job: dict[str, Any], inputs: list[str], output: str) -> None:
     subjects = subjects_in(inputs[2])
     made = measured(frame, timings, subjects, config, job["seen"])
     summary = summarize(case_values(frame, METRICS), subjects=subjects, seed=config.seed)
-    warnings = pd.concat([law_warnings(frame), rank_warnings(summary), unit_warnings(frame, METRICS)])
+    of_frame = law_warnings(frame), unit_warnings(frame, METRICS), acceptance_warnings(frame)
+    warnings = pd.concat([*of_frame, rank_warnings(summary)])
     write_report(
         output,
         Report(

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from promptreg.consistency import (
+    acceptance_warnings,
     consistency_warning,
     dice_of_balls,
     law_warnings,
@@ -55,6 +56,29 @@ def test_the_law_is_checked_on_the_means_of_each_entry_and_structure():
     warnings = law_warnings(pd.concat(pairs))
     assert warnings[["entry", "label"]].to_numpy().tolist() == [["odd", "gland"]]
     assert "Dice 8.0 %" in warnings["warning"][0]
+
+
+def test_a_structure_that_breaks_the_law_with_every_method_is_told_once():
+    pairs = [measured("one", 8, 5), measured("two", 12, 4.5), measured("one", 86, 5, label="round")]
+    warnings = law_warnings(pd.concat(pairs))
+    assert warnings[["entry", "label"]].to_numpy().tolist() == [["all methods", "gland"]]
+    assert warnings["warning"][0].startswith("Dice 8.0 to 12.0 % and centroid TRE 4.50 to 5.00 disagree")
+
+
+def accepted(method: str, *shares: float) -> pd.DataFrame:
+    place = {"dataset": "d", "group": "g", "method": method, "variant": ""}
+    return pd.concat(
+        to_frame([MetricRow("", "accepted", share, "%")], pair=f"p{number}", **place)
+        for number, share in enumerate(shares)
+    )
+
+
+def test_pairs_without_an_accepted_region_are_counted_and_named():
+    frame = pd.concat([accepted("some", 0, 50, 0), accepted("all", 100, 12, 88), accepted("none", *[0] * 5)])
+    warnings = acceptance_warnings(frame).set_index("entry")["warning"]
+    assert list(warnings.index) == ["some", "none"]
+    assert warnings["some"].startswith("no region was accepted on 2 of 3 pairs (p0, p2): ")
+    assert "on 5 of 5 pairs (p0, p1, p2, ...)" in warnings["none"]
 
 
 def test_empty_structures_are_left_to_their_own_count():
