@@ -16,7 +16,9 @@ from promptreg.figures.style import GREY, LOOK, PAGE_WIDTH, line_of
 from promptreg.stats import HIGHER_IS_BETTER
 from promptreg.tables import DASH, group_titles, metric_title
 
-MOST_COLUMNS = 4
+MOST_COLUMNS = 5
+TITLE_LETTERS = 100
+"""Of the titles of a row of panels together."""
 SETTING = "setting"
 SMALL: dict[str, Any] = {"fontsize": 6.5, "va": "bottom"}
 INFINITE = "∞"
@@ -92,29 +94,49 @@ def positions(values: Sequence[str] | pd.Series) -> dict[str, float]:
 def _panels(
     data: pd.DataFrame, height: float, *, sharey: bool = False
 ) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
-    """A figure with a panel for each metric and group that has values; published groups come last."""
-    known = data[data["mean"].notna()]
+    """A figure with a panel for each metric and group that has values; published groups come last.
+
+    Every measure begins a row of its own, but where there is one group.
+    """
+    chosen = _chosen(data[data["mean"].notna()])
+    per_row = [len(parts) for parts in chosen.values()] if len(chosen) else [1]
+    if max(per_row) == 1:
+        per_row = [len(chosen) or 1]
+        chosen = {"": [one for parts in chosen.values() for one in parts]}
+    n_lines = -(-max(per_row) // MOST_COLUMNS)
+    n_columns = -(-max(per_row) // n_lines)
+    n_rows = sum(-(-count // n_columns) for count in per_row)
+    figure = Figure(figsize=(PAGE_WIDTH, height * n_rows + 0.3), layout="constrained")
+    grid = iter(figure.subplots(n_rows, n_columns, squeeze=False, sharey=sharey).ravel())
+    panels = []
+    for parts in chosen.values():
+        for title, part in parts:
+            ax = next(grid)
+            wrapped = fill(title, TITLE_LETTERS // n_columns)
+            ax.set_title(wrapped, color=GREY if part["published"].any() else "black")
+            (ax.set_xlabel if sharey else ax.set_ylabel)(_measure(part, part["metric"].iloc[0]))
+            panels.append((ax, part))
+        for _ in range(-len(parts) % n_columns):
+            next(grid).set_axis_off()
+    for ax in grid:
+        ax.set_axis_off()
+    return figure, panels
+
+
+def _chosen(known: pd.DataFrame) -> dict[str, list[tuple[str, pd.DataFrame]]]:
+    """Titles and values of the panels of every measure."""
     listed = known[["published", "dataset", "group"]].drop_duplicates()
     groups = listed.sort_values("published", kind="stable").to_dict("records")
-    titles = group_titles([(one["dataset"], one["group"]) for one in groups])
-    chosen = []
+    ours = [(one["dataset"], one["group"]) for one in groups if not one["published"]]
+    titles = [*group_titles(ours), *(f"{one['group']}, as published" for one in groups[len(ours) :])]
+    found: dict[str, list[tuple[str, pd.DataFrame]]] = {}
     for metric in dict.fromkeys(known["metric"]):
         for one, title in zip(groups, titles, strict=True):
             here = (known["dataset"] == one["dataset"]) & (known["group"] == one["group"])
             part = known[here & (known["metric"] == metric)]
             if len(part):
-                chosen.append((metric, f"{title}, as published" if one["published"] else title, part))
-    n_columns = max(min(MOST_COLUMNS, len(groups) if len(groups) > 1 else len(chosen)), 1)
-    n_rows = max(-(-len(chosen) // n_columns), 1)
-    figure = Figure(figsize=(PAGE_WIDTH, height * n_rows + 0.3), layout="constrained")
-    axes = figure.subplots(n_rows, n_columns, squeeze=False, sharey=sharey).ravel()
-    for ax in axes[len(chosen) :]:
-        ax.set_axis_off()
-    for ax, (metric, title, part) in zip(axes, chosen, strict=False):
-        ax.set_title(title, color=GREY if part["published"].any() else "black")
-        label = _measure(part, metric)
-        (ax.set_xlabel if sharey else ax.set_ylabel)(label)
-    return figure, list(zip(axes, [part for *_, part in chosen], strict=False))
+                found.setdefault(metric, []).append((title, part))
+    return found
 
 
 def _draw_curve(ax: Axes, line: pd.DataFrame, style: Mapping[str, Any], *, band: bool) -> None:

@@ -39,6 +39,25 @@ def test_every_measure_and_group_has_a_panel_and_published_ones_come_last_in_gre
     assert grey == [{False}, {False}, {True}] * 2
 
 
+@pytest.mark.parametrize(("n_groups", "n_columns"), [(2, 3), (4, 5), (5, 3), (7, 4)])
+def test_every_measure_begins_a_row_of_its_own(n_groups, n_columns):
+    one = make_data(families=("all",))
+    ours = [one[one["group"] == "cells"].assign(group=f"group {number}") for number in range(n_groups)]
+    figure = ablation_curves(pd.concat([*ours, one[one["published"]]]), FACTORS, along="views")
+    spec = figure.axes[0].get_subplotspec().get_gridspec()
+    assert spec.ncols == n_columns
+    first = next(ax for (_, label), ax in panels(figure).items() if label.startswith("centroid"))
+    assert first.get_subplotspec().colspan.start == 0
+
+
+def test_a_long_published_table_is_named_by_its_data_alone_in_lines_that_fit():
+    data = make_data().replace({"dataset": {"Paper": "A published table with a long name (of something)"}})
+    data = data.replace({"group": {"bones": "a group whose name is longer than the panel is wide"}})
+    titles = [title for title, _ in panels(ablation_curves(data, FACTORS, along="views"))]
+    assert "MR, as published" in titles
+    assert max(len(line) for title in titles for line in title.splitlines()) <= 33
+
+
 def test_a_curve_runs_along_its_factor_at_true_distances():
     ax = ablation_curves(make_data(), FACTORS, along="views").axes[0]
     assert [line.get_label() for line in ax.lines] == ["all", "flip"]
