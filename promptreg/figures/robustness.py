@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import product
 from textwrap import fill
 from typing import Any
 
@@ -18,6 +17,8 @@ from promptreg.stats import HIGHER_IS_BETTER
 from promptreg.tables import metric_title
 
 MOST_COLUMNS = 4
+TITLE_LETTERS = 100
+"""Of the titles of a row of panels together."""
 MOST_BANDS = 2
 """Intervals of more methods would hide each other."""
 
@@ -29,9 +30,10 @@ def robustness_curves(data: pd.DataFrame, methods: Sequence[str], *, palette: st
     `data` is that of `robustness.robustness_table`; bands, of few methods, are 95 % intervals, and a level at
     which a method failed on some pairs has an open marker. Methods keep their order and look.
     """
-    known = data[data["mean"].notna()]
-    groups, measures, kinds = (list(dict.fromkeys(known[name])) for name in ("group", "metric", "kind"))
-    n_blocks, n_lines = len(groups) * len(measures), max(-(-len(kinds) // MOST_COLUMNS), 1)
+    known = _apart(data[data["mean"].notna()])
+    blocks = known[["group", "metric"]].drop_duplicates().to_numpy().tolist()
+    kinds = list(dict.fromkeys(known["kind"]))
+    n_blocks, n_lines = len(blocks), max(-(-len(kinds) // MOST_COLUMNS), 1)
     n_columns = max(-(-len(kinds) // n_lines), 1)
     n_rows = max(n_blocks * n_lines, 1)
     figure = Figure(figsize=(PAGE_WIDTH, 1.75 * n_rows + 0.4), layout="constrained")
@@ -39,17 +41,23 @@ def robustness_curves(data: pd.DataFrame, methods: Sequence[str], *, palette: st
     for ax in axes.flat:
         ax.set_axis_off()
     styles = line_of(list(methods), palette)
-    for row, (group, metric) in zip(axes, product(groups, measures), strict=False):
+    for row, (group, metric) in zip(axes, blocks, strict=False):
         for ax, kind in zip(row, kinds, strict=False):
             here = (known["group"] == group) & (known["metric"] == metric) & (known["kind"] == kind)
             if here.any():
                 _draw_panel(ax, known[here], styles)
-                ax.set_title(f"{group}: {kind}" if group else kind)
+                ax.set_title(fill(f"{group}: {kind}" if group else kind, TITLE_LETTERS // n_columns))
     handles = [mpl.lines.Line2D([], [], ms=4, **styles[name]) for name in methods]
     figure.legend(
         handles, list(methods), loc="outside upper center", ncols=min(len(methods), 5), frameon=False
     )
     return figure
+
+
+def _apart(known: pd.DataFrame) -> pd.DataFrame:
+    """Name the data set, too, where several have a group of one name under the same change."""
+    several = known.groupby(["group", "kind"])["dataset"].transform("nunique") > 1
+    return known.assign(group=known["group"].mask(several, known["dataset"] + ": " + known["group"]))
 
 
 def _draw_panel(ax: Axes, part: pd.DataFrame, styles: Mapping[str, dict[str, Any]]) -> None:

@@ -103,18 +103,31 @@ def test_every_change_and_measure_has_a_panel_and_every_method_a_curve(table):
     assert np.ptp(steady.get_ydata()) < 0.2
 
 
+def one_line(kind: str, metric: str, *, dataset: str = "d", group: str = "g") -> list[dict]:
+    """Rows of robustness_table of one method, at two levels."""
+    place = {"entry": "a", "dataset": dataset, "group": group, "metric": metric, "kind": kind}
+    numbers = dict.fromkeys(("mean", "ci_low", "ci_high"), 1.0) | dict.fromkeys(("n_failed", "n_not_run"), 0)
+    return [{**place, "level": level, "unit": "", **numbers} for level in (0, 1)]
+
+
 def test_more_changes_than_fit_into_a_row_take_rows_of_their_own_for_each_measure():
     kinds = ["rotation", "shift", "scale", "noise", "bias"]
-    rows = [
-        {"entry": "a", "group": "g", "metric": metric, "kind": kind, "level": level, "mean": 1.0, "unit": ""}
-        | dict.fromkeys(("ci_low", "ci_high"), 1.0)
-        | dict.fromkeys(("n_failed", "n_not_run"), 0)
-        for metric in ("dice", "landmark_tre")
-        for kind in kinds
-        for level in (0, 1)
-    ]
+    rows = [row for metric in ("dice", "landmark_tre") for kind in kinds for row in one_line(kind, metric)]
     axes = robustness_curves(pd.DataFrame(rows), ["a"]).axes
     assert [ax.get_title().removeprefix("g: ") for ax in axes] == [*kinds, ""] * 2
+
+
+def test_data_sets_with_groups_of_one_name_under_one_change_have_panels_of_their_own():
+    rows = one_line("noise", "dice") + one_line("noise", "dice", dataset="other")
+    figure = robustness_curves(pd.DataFrame(rows), ["a"])
+    assert [ax.get_title() for ax in figure.axes] == ["d: g: noise", "other: g: noise"]
+    assert [len(ax.lines[0].get_xdata()) for ax in figure.axes] == [2, 2]
+
+
+def test_a_measure_that_a_group_lacks_takes_no_row():
+    rows = one_line("noise", "dice") + one_line("noise", "landmark_tre", group="h")
+    axes = robustness_curves(pd.DataFrame(rows), ["a"]).axes
+    assert [ax.get_title() for ax in axes] == ["g: noise", "h: noise"]
 
 
 def test_a_level_at_which_pairs_were_lost_has_an_open_marker(table):
