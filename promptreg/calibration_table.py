@@ -1,4 +1,4 @@
-"""How well uncertainty foretells error: rank correlations, within pairs and over all, and reliability."""
+"""How well uncertainty foretells error: rank correlations within pairs, between pairs and over all points."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ WORDS = {
 }
 LEAST_POINTS = 8
 """Points of a pair that a rank correlation within it takes."""
+LEAST_PAIRS = 6
+"""Pairs that a rank correlation of their means takes."""
 
 
 def calibration_table(frame: pd.DataFrame) -> Table:
@@ -46,6 +48,7 @@ def calibration_table(frame: pd.DataFrame) -> Table:
         "rank correlation",
         "within pairs: median",
         "positive",
+        "between pairs",
     )
     shown = tuple((("", title)) for title in (*header, "error where lowest", "highest"))
     return Table(data, shown, tuple(_row(rows, titles) for rows in parts), _FOOTNOTE)
@@ -59,6 +62,7 @@ def _numbers(key: Mapping[str, str], part: pd.DataFrame) -> list[dict[str, Any]]
     """The rows of one predictor, one a bin."""
     within = [rank_correlation(one) for _, one in part.groupby("pair") if len(one) >= LEAST_POINTS]
     known = [rho for rho in within if not np.isnan(rho)]
+    means = part.groupby("pair", sort=False)[["predicted", "error"]].mean()
     common = {
         **key,
         "unit": first_nonempty(part["unit"]),
@@ -68,6 +72,7 @@ def _numbers(key: Mapping[str, str], part: pd.DataFrame) -> list[dict[str, Any]]
         "rho": rank_correlation(part),
         "rho_within": float(np.median(known)) if known else float("nan"),
         "n_positive": sum(rho > 0 for rho in known),
+        "rho_between": rank_correlation(means) if len(means) >= LEAST_PAIRS else float("nan"),
     }
     found = bins(part["predicted"].to_numpy(), part["error"].to_numpy())
     return [
@@ -94,6 +99,7 @@ def _row(rows: list[dict[str, Any]], titles: Mapping[tuple[str, str], str]) -> t
         _signed(first["rho"]),
         _signed(first["rho_within"]),
         f"{first['n_positive']}/{first['n_pairs']}",
+        _signed(first["rho_between"]),
         f"{first['error']:.3g}{unit}",
         f"{last['error']:.3g}{unit}" if len(rows) > 1 else DASH,
     )
@@ -106,13 +112,14 @@ def _signed(value: float) -> str:
 
 _DATA = (
     *(*GROUP, "entry", "predictor", "unit", "error_unit", "n_points", "n_pairs"),
-    *("rho", "rho_within", "n_positive", "bin", "n", "predicted", "error"),
+    *("rho", "rho_within", "n_positive", "rho_between", "bin", "n", "predicted", "error"),
 )
 _FOOTNOTE = (
     "Points are landmarks; for a region, landmarks that it or its partner holds. Errors: of a field, its "
     "distance from the truth; of a region, the squared difference of the probabilities at corresponding "
     "points, which the variance would equal if views erred independently. Spearman's rank correlation over "
-    f"all points, and within pairs of at least {LEAST_POINTS} points: their median, and in how many it is "
-    "positive. Errors are means in the tenth of the points for which least, or most, was foretold. The "
-    "distance to the nearest region uses no view: what foretells less than it adds nothing."
+    f"all points; within pairs of at least {LEAST_POINTS} points: their median, and in how many it is "
+    f"positive; between at least {LEAST_PAIRS} pairs, of their means: is it known which pair is lost? Errors "
+    "are means in the tenth of the points for which least, or most, was foretold. The distance to the "
+    "nearest region uses no view: what foretells less than it adds nothing."
 )

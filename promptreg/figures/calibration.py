@@ -56,7 +56,7 @@ def reliability_curves(data: pd.DataFrame, methods: Sequence[str], *, palette: s
         ax.set_ylim(bottom=0)
         ax.grid(alpha=0.4)
         if len(here):
-            ax.legend(frameon=False, handlelength=1.2)
+            ax.legend(handlelength=1.2, edgecolor="none", framealpha=0.7)
         if predictor == "views":
             ax.set_ylabel(_with_unit("error of the field", here["error_unit"]))
             ax.set_title(title, loc="left")

@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from promptreg.datasets.corrupted import LEVELS
 from promptreg.figures.style import LOOK, PAGE_WIDTH, line_of
 from promptreg.stats import HIGHER_IS_BETTER
-from promptreg.tables import metric_title
+from promptreg.tables import METRICS, metric_title
+from promptreg.units import in_order
 
 MOST_COLUMNS = 4
 TITLE_LETTERS = 100
@@ -27,26 +28,30 @@ MOST_BANDS = 2
 def robustness_curves(data: pd.DataFrame, methods: Sequence[str], *, palette: str = "colorblind") -> Figure:
     """Draw the mean of every measure against the level of every change, a line a method.
 
-    `data` is that of `robustness.robustness_table`; bands, of few methods, are 95 % intervals, and a level at
-    which a method failed on some pairs has an open marker. Methods keep their order and look.
+    `data` is that of `robustness.robustness_table`. A row is a measure of a group, a column a change; where
+    there is one change alone a row is a group, a column a measure. Bands, of few methods, are 95 % intervals,
+    and a level at which a method failed on some pairs has an open marker. Methods keep their order and look.
     """
     known = _apart(data[data["mean"].notna()])
-    blocks = known[["group", "metric"]].drop_duplicates().to_numpy().tolist()
-    kinds = list(dict.fromkeys(known["kind"]))
-    n_blocks, n_lines = len(blocks), max(-(-len(kinds) // MOST_COLUMNS), 1)
-    n_columns = max(-(-len(kinds) // n_lines), 1)
-    n_rows = max(n_blocks * n_lines, 1)
+    one_change = known["kind"].nunique() < 2
+    lead, along = (["group"], "metric") if one_change else (["group", "metric"], "kind")
+    blocks = [block for _, block in known.groupby(lead, sort=False)]
+    names = in_order(known["metric"], METRICS) if one_change else list(dict.fromkeys(known[along]))
+    n_lines = max(-(-len(names) // MOST_COLUMNS), 1)
+    n_columns = max(-(-len(names) // n_lines), 1)
+    n_rows = max(len(blocks) * n_lines, 1)
     figure = Figure(figsize=(PAGE_WIDTH, 1.75 * n_rows + 0.4), layout="constrained")
     axes = figure.subplots(n_rows, n_columns, squeeze=False).reshape(-1, n_lines * n_columns)
     for ax in axes.flat:
         ax.set_axis_off()
     styles = line_of(list(methods), palette)
-    for row, (group, metric) in zip(axes, blocks, strict=False):
-        for ax, kind in zip(row, kinds, strict=False):
-            here = (known["group"] == group) & (known["metric"] == metric) & (known["kind"] == kind)
-            if here.any():
-                _draw_panel(ax, known[here], styles)
-                ax.set_title(fill(f"{group}: {kind}" if group else kind, TITLE_LETTERS // n_columns))
+    for row, block in zip(axes, blocks, strict=False):
+        for ax, name in zip(row, names, strict=False):
+            part = block[block[along] == name]
+            if len(part):
+                _draw_panel(ax, part, styles)
+                title = ": ".join(filter(None, part.iloc[0][["group", "kind"]]))
+                ax.set_title(fill(title, TITLE_LETTERS // n_columns))
     handles = [mpl.lines.Line2D([], [], ms=4, **styles[name]) for name in methods]
     figure.legend(
         handles, list(methods), loc="outside upper center", ncols=min(len(methods), 5), frameon=False

@@ -163,7 +163,8 @@ def compare_calibration(results: Results) -> None:
         lines.append(
             [
                 *(key[2], str(common["n_points"]), signed(common["rho"]), signed(common["rho_within"])),
-                *(f"{common['n_positive']}/{common['n_pairs']}", f"{bins[0]['error']:.3g}{unit}", last),
+                *(f"{common['n_positive']}/{common['n_pairs']}", signed(common["rho_between"])),
+                *(f"{bins[0]['error']:.3g}{unit}", last),
             ]
         )
     assert sorted([row[1], *row[3:]] for row in markdown(results, "calibration")) == sorted(lines)
@@ -173,12 +174,14 @@ def compare_calibration(results: Results) -> None:
 def correlations(points: pd.DataFrame) -> dict[str, float]:
     within = [spearman(one) for _, one in points.groupby("pair") if len(one) >= LEAST_POINTS]
     known = np.array([rho for rho in within if rho == rho])
+    of_pairs = points.groupby("pair")[["predicted", "error"]].mean()
     return {
         "n_points": len(points),
         "n_pairs": len(known),
         "rho": spearman(points),
         "rho_within": middle(known) if len(known) else NAN,
         "n_positive": int((known > 0).sum()),
+        "rho_between": spearman(of_pairs) if len(of_pairs) >= 6 else NAN,
     }
 
 

@@ -51,8 +51,14 @@ def test_the_data_have_a_row_a_bin_and_people_one_a_predictor(table):
         ["g", "mine", "field: variance over views around", "120"],
         ["g", "mine", "field: misfit of region pairs around", "120"],
     ]
-    assert [row[5:7] for row in shown] == [["+1.00", "4/4"], ["−1.00", "0/4"]]
-    assert shown[0][7].endswith(" px")
+    assert [row[5:8] for row in shown] == [["+1.00", "4/4", "–"], ["−1.00", "0/4", "–"]]
+    assert shown[0][8].endswith(" px")
+
+
+def test_pairs_are_told_apart_by_their_means_from_six_on():
+    enough = calibration_table(points("views", n_pairs=6)).data["rho_between"]
+    assert enough.tolist() == pytest.approx([-1.0] * 10)
+    assert calibration_table(points("views", n_pairs=5)).data["rho_between"].isna().all()
 
 
 def test_pairs_with_few_points_or_one_prediction_alone_have_no_correlation():

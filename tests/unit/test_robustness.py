@@ -125,9 +125,17 @@ def test_data_sets_with_groups_of_one_name_under_one_change_have_panels_of_their
 
 
 def test_a_measure_that_a_group_lacks_takes_no_row():
-    rows = one_line("noise", "dice") + one_line("noise", "landmark_tre", group="h")
+    rows = [*one_line("noise", "dice"), *one_line("bias", "dice"), *one_line("noise", "hd95", group="h")]
     axes = robustness_curves(pd.DataFrame(rows), ["a"]).axes
-    assert [ax.get_title() for ax in axes] == ["g: noise", "h: noise"]
+    assert [ax.get_title() for ax in axes] == ["g: noise", "g: bias", "h: noise", ""]
+
+
+def test_measures_under_one_change_alone_stand_side_by_side():
+    tre = [*one_line("noise", "landmark_tre"), *one_line("noise", "landmark_tre", group="h")]
+    axes = robustness_curves(pd.DataFrame([*tre, *one_line("noise", "dice")]), ["a"]).axes
+    titles = [(ax.get_title(), ax.get_ylabel()) for ax in axes]
+    error = "landmark TRE ↓"
+    assert titles == [("g: noise", "Dice ↑"), ("g: noise", error), ("", ""), ("h: noise", error)]
 
 
 def test_a_level_at_which_pairs_were_lost_has_an_open_marker(table):

@@ -75,7 +75,7 @@ def points() -> pd.DataFrame:
     """What was foretold at points, and what came true: related, unrelated, and all alike."""
     rng = np.random.default_rng(5)
     parts = []
-    for number in range(4):
+    for number in range(7):
         predicted = rng.random(6 + 5 * number).round(1)
         for predictor, error in (
             ("views", predicted + rng.random(len(predicted))),
@@ -127,6 +127,7 @@ def test_every_number_of_every_analysis_is_found_again(results: Path) -> None:
         ("consistency", "sd"),
         ("efficiency", "gflop_per_gain"),
         ("calibration", "rho_within"),
+        ("calibration", "rho_between"),
     ],
 )
 def test_a_wrong_number_of_an_analysis_is_noticed(
