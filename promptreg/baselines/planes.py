@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -15,17 +17,28 @@ SIGMA = 1.0
 the network was not trained on leave folds in 0.5 % of the cells without it."""
 
 
-def predicted_by_planes(net: nn.Module, moving: Tensor, fixed: Tensor) -> Tensor:
+def predicted_by_planes(net: nn.Module, moving: Tensor, fixed: Tensor, across: Sequence[int]) -> Tensor:
     """Return the voxel-form field (3, *shape) of volumes (1, *shape), in single precision.
 
-    Planes across each axis in turn are registered in the plane; an axis lies in the planes of two directions,
-    and their mean counts. What leaves its plane is found by the other two.
+    Planes across each axis of `across` in turn are registered in the plane; an axis that lies in the planes
+    of two directions moves by the mean of both. What leaves its plane is found by the others, if any.
     """
-    field = torch.zeros(3, *fixed.shape[1:])
-    for across in range(3):
-        within = [axis for axis in range(3) if axis != across]
-        field[within] += _across(net, moving, fixed, across) / 2
+    field, count = torch.zeros(3, *fixed.shape[1:]), torch.zeros(3, 1, 1, 1)
+    for axis in across:
+        within = [other for other in range(3) if other != axis]
+        field[within] += _across(net, moving, fixed, axis)
+        count[within] += 1
+    field = field / count.clamp(min=1)
     return blurred(field, Grid(tuple(fixed.shape[1:]), default_affine(3)), SIGMA)
+
+
+def directions(shape: Sequence[int], least_side: int) -> list[int]:
+    """Return the axes of a volume whose planes have at least `least_side` cells along both sides.
+
+    Where no plane has, that is the axis of fewest cells.
+    """
+    sides = [[side for other, side in enumerate(shape) if other != axis] for axis in range(3)]
+    return [axis for axis in range(3) if min(sides[axis]) >= least_side] or [list(shape).index(min(shape))]
 
 
 def _across(net: nn.Module, moving: Tensor, fixed: Tensor, axis: int) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from promptreg.baselines.base import BaselineUnavailable
 from promptreg.baselines.learned import canonical, predicted
 from promptreg.baselines.learned_file import read_network, stated
-from promptreg.baselines.planes import predicted_by_planes
+from promptreg.baselines.planes import directions, predicted_by_planes
 from promptreg.baselines.working import both_images, common_shape, working_grid
 from promptreg.checkpoints import shipped_file
 from promptreg.config import Baselines
@@ -36,14 +36,17 @@ Prediction = Callable[[Tensor, Tensor], Tensor]
 class SynthMorph:
     """A few passes over a pair on a working grid as coarse as the training images.
 
-    Volumes are read plane by plane, unless there is a network for volumes.
+    Volumes are read plane by plane, unless there is a network for volumes: in three directions, but for
+    planes with fewer cells along a side than the network halves to one, which are margin for the most part.
+    On computed slabs of ten slices axial planes alone overlap better (0.337 against 0.322), of twenty all
+    three do (0.575 against 0.518).
     """
 
     def register(self, pair: Pair, settings: Baselines, workdir: Path) -> Ddf:
         """Return the network's field and then the pre-alignment as one canonical field."""
         del workdir
         grid = pair.fixed.grid
-        predict, cells = _prediction(grid.ndim, settings.device)
+        predict, cells = _prediction(grid.shape, settings.device)
         working = working_grid(grid, cells, common_shape([grid], cells, MULTIPLE))
         # An edge of the field of view in a margin, where the other image has none, would pass for motion.
         moving, fixed = both_images(pair, working, padding="border")
@@ -61,13 +64,14 @@ def repeated(predict: Prediction, moving: Tensor, fixed: Tensor, *, passes: int 
     return field
 
 
-def _prediction(ndim: int, device: str) -> tuple[Prediction, int]:
-    """One pass, and how many cells the longest side of its working grid has."""
-    if ndim in dimensions():
-        net, cells = loaded(ndim)
+def _prediction(shape: tuple[int, ...], device: str) -> tuple[Prediction, int]:
+    """One pass over images of a shape, and how many cells the longest side of its working grid has."""
+    if len(shape) in dimensions():
+        net, cells = loaded(len(shape))
         return partial(predicted, net.to(choose_device(device))), cells
     net, cells = loaded(2)
-    return partial(predicted_by_planes, net.to(choose_device(device))), cells
+    across = directions(shape, MULTIPLE)
+    return partial(predicted_by_planes, net.to(choose_device(device)), across=across), cells
 
 
 def dimensions(path: Path = WEIGHTS) -> list[int]:
