@@ -46,9 +46,7 @@ def plan_text(rules: Sequence[Forecast], source: Path | None) -> str:
             "all",
             sum(one.jobs for one in rules),
             sum(one.to_do for one in rules),
-            *_amounts(
-                *(sum(getattr(one, key) for one in rules) for key in ("n_bytes", "cpu_hours", "gpu_hours"))
-            ),
+            *_sums(rules),
             "",
         ]
     )
@@ -141,6 +139,15 @@ def _amounts(n_bytes: float, cpu_hours: float, gpu_hours: float, of: Forecast | 
     if of is not None and (not of.measured or not of.to_do):
         return ["?" if of.to_do else ""] * 3
     return [f"{n_bytes / 1e9:.3f}", f"{cpu_hours:.2f}", f"{gpu_hours:.2f}"]
+
+
+def _sums(rules: Sequence[Forecast]) -> list[str]:
+    """Amounts of all rules that were measured; unknown, not nothing, where none was."""
+    if any(one.to_do for one in rules) and not any(one.measured for one in rules):
+        return ["?"] * 3
+    return _amounts(
+        *(sum(getattr(one, key) for one in rules) for key in ("n_bytes", "cpu_hours", "gpu_hours"))
+    )
 
 
 def _how(rules: Sequence[Forecast], source: Path | None) -> str:

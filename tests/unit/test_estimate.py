@@ -54,6 +54,7 @@ def test_the_text_sums_up_and_says_how_it_was_estimated(root):
 def test_without_a_measured_run_the_text_says_how_to_get_one():
     text = plan_text(forecast([Job("fit", "c/d/000", 1)], [], {}), None)
     assert "Nothing has been measured: run a part first" in text
+    assert ["all", "1", "1", "?", "?", "?"] in [line.split() for line in text.splitlines()]
 
 
 def test_the_size_of_a_folder_is_that_of_all_its_files(root):
