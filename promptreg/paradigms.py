@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from promptreg.correspond import Correspondences
 from promptreg.figures.paradigms import Regions
@@ -19,10 +20,17 @@ SAME = 1e-6
 """Two prompts closer than this, in the unit of the world, are one."""
 
 
-def rows_of(found: Correspondences) -> list[int]:
-    """Numbers of the prompts that are shown: the first accepted ones, or the first if there are none."""
+def rows_of(found: Correspondences, grid: Grid, labels: np.ndarray | None) -> list[int]:
+    """Numbers of the prompts that are shown: accepted ones, those in a structure of `labels` first.
+
+    `labels` (*grid.shape) is the moving label map. Where none is accepted all prompts count.
+    """
     accepted = [k for k, reason in enumerate(found.reasons) if not reason]
-    return (accepted or list(range(len(found.reasons))))[:MOST_ROWS]
+    rows = accepted or list(range(len(found.reasons)))
+    if labels is not None:
+        named = _labels_at(found.prompts.points[:, 0], grid, labels)
+        rows = sorted(rows, key=lambda row: named[row] == 0)
+    return rows[:MOST_ROWS]
 
 
 def target_regions(found: Correspondences, rows: list[int]) -> Regions:
@@ -59,9 +67,7 @@ def labelled_regions(
 ) -> Regions:
     """The structure of the fixed label map that has the label under each prompt of the moving one."""
     assert target.points is not None
-    index = world_to_index(pair.moving.grid, target.points.double()).round().long().numpy()
-    cells = tuple(np.clip(index, 0, np.array(moving.shape) - 1).T)
-    values = moving[cells]
+    values = _labels_at(target.points, pair.moving.grid, moving)
     masks = torch.from_numpy(np.stack([(fixed == value) & (value > 0) for value in values])).float()
     reasons = tuple(
         "the prompt lies in no labelled structure" if value == 0
@@ -69,6 +75,12 @@ def labelled_regions(
         for value, mask in zip(values, masks, strict=True)
     )  # fmt: skip
     return Regions(title, masks, pair.fixed.grid, None, reasons)
+
+
+def _labels_at(points: Tensor, grid: Grid, labels: np.ndarray) -> np.ndarray:
+    """Labels (*grid.shape) under world points (K, ndim): (K,)."""
+    index = world_to_index(grid, points.double()).round().long().numpy()
+    return labels[tuple(np.clip(index, 0, np.array(labels.shape) - 1).T)]
 
 
 def _all(rows: list[int]) -> tuple[str, ...]:

@@ -68,8 +68,9 @@ def _paradigms(
     labels: dict[str, Any],
     palette: str,
 ) -> Figure:
-    """The regions of all paradigms for the first prompts of the variant that is shown."""
-    target = target_regions(found, rows_of(found))
+    """The regions of all paradigms for some prompts of the variant that is shown."""
+    rows = rows_of(found, pair.moving.grid, labels["moving_labels"])
+    target = target_regions(found, rows)
     columns = []
     maps = labels["moving_labels"], labels["fixed_labels"]
     if all(one is not None for one in maps):

@@ -50,8 +50,14 @@ def found():
 
 
 def test_the_first_accepted_prompts_are_shown_or_the_first_where_none_is(found):
-    assert rows_of(found) == [0, 2, 3]
-    assert rows_of(replace(found, reasons=("no",) * 4)) == [0, 1, 2]
+    assert rows_of(found, GRID, None) == [0, 2, 3]
+    assert rows_of(replace(found, reasons=("no",) * 4), GRID, None) == [0, 1, 2]
+
+
+def test_prompts_in_a_labelled_structure_are_shown_before_others(found):
+    labels = np.zeros(SHAPE, int)
+    labels[20, 30] = labels[25, 35] = 2
+    assert rows_of(found, GRID, labels) == [3, 0, 2]
 
 
 def test_a_search_with_other_prompts_is_matched_by_where_they_lie(found):
