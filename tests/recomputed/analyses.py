@@ -61,14 +61,18 @@ def compare_robustness(results: Results) -> None:
     lines: dict[tuple, list[str]] = {}
     for row in results.csv("robustness.csv").to_dict("records"):
         key = (row["dataset"], changed_group(row))
-        one = cases.setdefault((*key, row["metric"]), Cases(results, key, row["metric"]))
-        numbers = one.summary(row["entry"])
+        place = (*key, row["metric"])
+        if place not in cases:
+            cases[place] = Cases(results, key, row["metric"])
+        numbers = cases[place].summary(row["entry"])
         for column, number in numbers.items():
             written = float(str(row[column]) == "True") if column == "best" else row[column]
             results.same(("robustness.csv", *key, row["entry"], row["metric"], column), written, number)
         lead = [row["kind"], f"{float(row['level']):g}", str(numbers["n_pairs"])]
         line = lines.setdefault((*key, row["metric"]), lead)
         line.append(spread(numbers))
+    changed = {key[0] for key in cases}
+    assert {key[:2] for key in cases} == {key for key in results.groups if key[0] in changed}
     expected = sorted(line for line in lines.values() if set(line[3:]) != {"–"})
     found = sorted([row[1], row[2], row[4], *row[5:]] for row in markdown(results, "robustness"))
     assert found == expected, [pair for pair in zip(found, expected, strict=False) if pair[0] != pair[1]][:3]
@@ -109,6 +113,7 @@ def compare_efficiency(results: Results) -> None:
         names = ["mean", "gain", "seconds", "seconds_per_gain"]
         names += ["gflop", "gflop_per_gain"] if counted else []
         texts.setdefault(row["entry"], []).extend(three_digits(numbers[one]) for one in (*names, "memory_mb"))
+    assert [line[0] for line in markdown(results, "efficiency")] == list(texts)
     for line in markdown(results, "efficiency"):
         assert line[1:] == texts[line[0]], (line, texts[line[0]])
         results.n_compared += len(line) - 1

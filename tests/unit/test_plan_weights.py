@@ -41,34 +41,30 @@ def test_a_baseline_with_released_weights_is_not_run_without_them_and_again_with
     assert "weights" not in json.loads(one.baseline_job("identity", "d", "000"))
 
 
+def assert_other_jobs(planned, monkeypatch, hashed, variants):
+    """Another value of what `hashed` says of the weights embeds and searches again."""
+    embeddings, searches = set(), set()
+    for value in ("a", "b"):
+        monkeypatch.setattr(stage_plan, hashed, lambda name, value=value: value)
+        one = planned(methods=["mine"], variants=variants)
+        encoder, *_ = one.views_of["mine"]
+        embeddings.add(one.embed_job(encoder, "d", "000", "identity"))
+        searches.add(one.search_job(one.search_of["mine"], "d", "000"))
+    assert len(embeddings) == len(searches) == 2
+
+
 def test_other_weights_of_the_package_embed_and_search_again_and_absent_ones_are_not_run(
     planned, monkeypatch
 ):
     variants = {"mine": {"embed": {"model": "blend"}}}
-    found = []
-    for value in ("a", "b"):
-        monkeypatch.setattr(stage_plan, "shipped_hash", lambda name, value=value: value)
-        one = planned(methods=["mine"], variants=variants)
-        encoder, *_ = one.views_of["mine"]
-        search = one.search_job(one.search_of["mine"], "d", "000")
-        found.append((one.embed_job(encoder, "d", "000", "identity"), search))
-    assert found[0][0] != found[1][0]
-    assert found[0][1] != found[1][1]
+    assert_other_jobs(planned, monkeypatch, "shipped_hash", variants)
     monkeypatch.setattr(stage_layout, "shipped_hash", lambda name: None)
     assert "no weights of pocket" in planned(methods=["mine"], variants=variants).unavailable("mine")
 
 
 def test_released_weights_embed_and_search_again_when_their_hash_changes(planned, monkeypatch):
     variants = {"mine": {"embed": {"model": "sam_vit_b"}}}
-    found = []
-    for value in ("a", "b"):
-        monkeypatch.setattr(stage_plan, "signature", lambda name, value=value: value)
-        one = planned(methods=["mine"], variants=variants)
-        encoder, *_ = one.views_of["mine"]
-        search = one.search_job(one.search_of["mine"], "d", "000")
-        found.append((one.embed_job(encoder, "d", "000", "identity"), search))
-    assert found[0][0] != found[1][0]
-    assert found[0][1] != found[1][1]
+    assert_other_jobs(planned, monkeypatch, "signature", variants)
 
 
 def test_weights_run_once_the_configuration_accepts_their_licence(planned, monkeypatch, tmp_path):
